@@ -1,0 +1,7 @@
+//go:build !linux
+
+package leakcheck
+
+func countDescriptors() int { return 0 }
+
+func descriptors() string { return "" }
