@@ -18,6 +18,10 @@ type Query struct {
 	Cluster string
 	Family  LookupFamily
 	Refresh RefreshPolicy
+	// Incarnation, of a member, is the engine's EndpointID that the question
+	// is about: after a restart or a reconnect it is another question, so that
+	// an old answer is never taken for a word on the new address.
+	Incarnation string
 }
 
 type QueryKind uint8

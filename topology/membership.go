@@ -41,7 +41,10 @@ type Self struct {
 	ContainerID string // ours; empty on a host
 	HostNetwork bool   // on the host, or in a container with the host's network
 	EmbeddedDNS bool   // 127.0.0.11 answers us
-	Networks    []Attachment
+	// PublishedOnly: we run on a host that cannot reach its containers'
+	// addresses (Docker Desktop, rootless): published ports are the only way.
+	PublishedOnly bool
+	Networks      []Attachment
 }
 
 // State is the engine's word for what a container does.
@@ -128,6 +131,9 @@ type Attachment struct {
 	NetworkID  string
 	EndpointID string
 	IPv4, IPv6 netip.Addr // zero: none
+	// Gateway is the network's IPv4 gateway: from inside a bridge network it
+	// is the host, where containers with the host's network listen. Zero: none.
+	Gateway netip.Addr
 }
 
 // Port is a port that the container exposes, and where the host publishes it.
