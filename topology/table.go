@@ -290,6 +290,7 @@ type Endpoint struct {
 	Container, ContainerName string
 	Engine                   string
 	Unconfirmed              bool // DNS has not (yet) confirmed the address
+	Disputed                 bool // DNS gave it, the engine another
 
 	Weight          uint32 // 0 takes no traffic
 	Tier            uint32 // Envoy's priority

@@ -1,0 +1,300 @@
+package topology
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/dockerlb/dockerlb/labels"
+)
+
+// builtCluster is a cluster and the routes that lead to it, made from its
+// members and what the file says of it. It is immutable.
+type builtCluster struct {
+	members []*member       // in the order of their containers' ids
+	file    *expandedStatic // nil: a cluster of labels
+
+	cluster   Cluster
+	domains   []*domainRoutes // sorted by listener and domain
+	conflicts []Conflict
+	notes     []note
+}
+
+// note is a step that belongs into a container's trace and that only the join
+// of several containers could decide.
+type note struct {
+	container string // id
+	step      Step
+	lost      string // the endpoint that it does not become after all
+}
+
+// domainRoutes are the routes of one cluster on one domain of one listener,
+// sorted, with what is needed to settle who gets a contested one.
+type domainRoutes struct {
+	listener, domain string
+	cluster          string
+	tombstone        bool
+	created          time.Time // of the cluster's earliest created member
+	first            string    // its id
+	routes           []Route
+	askers           [][]string // of each route, the ids behind AskedBy
+}
+
+// buildCluster makes a cluster. prev is what the same cluster was before, if
+// it was: equal parts of it are used again, so that who depends on them sees
+// by the pointer that nothing changed.
+func buildCluster(name string, members []*member, file *expandedStatic, defaults *labels.ClusterPolicy, prefix string, prev *builtCluster) *builtCluster {
+	b := &builtCluster{members: slices.Clone(members), file: file}
+	if file != nil {
+		b.cluster = file.cluster
+		b.joinEndpoints(file.endpoints)
+		return b
+	}
+	policy := b.settle(name, defaults, prefix)
+	b.cluster = policyCluster(name, policy)
+	b.cluster.Disagree = b.conflicts
+	b.joinEndpoints(nil)
+	b.checks(policy)
+	b.routes(name, policy, prev)
+	return b
+}
+
+// settle finds each cluster key's value: that of the newest member which gives
+// a good one. Where members differ, that is a conflict to show.
+func (b *builtCluster) settle(name string, defaults *labels.ClusterPolicy, prefix string) *labels.ClusterPolicy {
+	type choice struct {
+		by      *member
+		setting *labels.Setting
+		differs bool
+	}
+	choices := map[string]*choice{}
+	for _, m := range b.members {
+		for i := range m.service.Settings {
+			s := &m.service.Settings[i]
+			c := choices[s.Key]
+			if c == nil {
+				choices[s.Key] = &choice{by: m, setting: s}
+				continue
+			}
+			c.differs = c.differs || s.Text != c.setting.Text
+			if m.newerThan(c.by) {
+				c.by, c.setting = m, s
+			}
+		}
+	}
+	policy := *defaults
+	for _, key := range sortedKeys(choices) {
+		c := choices[key]
+		c.setting.Apply(&policy)
+		if !c.differs {
+			continue
+		}
+		conflict := Conflict{
+			Kind:   "setting",
+			What:   fmt.Sprintf("cluster %s: %s.%s", name, prefix, key),
+			Winner: fmt.Sprintf("%s: %s", c.by.decision.container.Name, c.setting.Text),
+		}
+		for _, m := range b.members {
+			i := slices.IndexFunc(m.service.Settings, func(s labels.Setting) bool { return s.Key == key })
+			if i < 0 || m.service.Settings[i].Text == c.setting.Text {
+				continue
+			}
+			loser := m.decision.container
+			conflict.Losers = append(conflict.Losers, fmt.Sprintf("%s: %s", loser.Name, m.service.Settings[i].Text))
+			b.notes = append(b.notes, note{container: loser.ID, step: Step{
+				Rule: "setting", OK: true,
+				Text: fmt.Sprintf("%s.%s is %s for cluster %s: %s, the newest member that says it, has not %s",
+					prefix, key, c.setting.Text, name, c.by.decision.container.Name, m.service.Settings[i].Text),
+			}})
+		}
+		slices.Sort(conflict.Losers)
+		b.conflicts = append(b.conflicts, conflict)
+	}
+	return &policy
+}
+
+// joinEndpoints puts the members' endpoints and the file's together. An
+// address that appears twice is one endpoint: a container wins over an answer
+// of DNS, since it has a life cycle; of two containers the one that is not
+// stopping, then the one that started last.
+func (b *builtCluster) joinEndpoints(file []Endpoint) {
+	if len(b.members) == 0 {
+		b.cluster.Endpoints = file
+		return
+	}
+	held := make(map[netip.AddrPort]*member, len(b.members))
+	for _, m := range b.members {
+		if o := held[m.endpoint.Address]; o == nil || m.outranks(o) {
+			held[m.endpoint.Address] = m
+		}
+	}
+	endpoints := make([]Endpoint, 0, len(held)+len(file))
+	for _, m := range b.members {
+		holder := held[m.endpoint.Address]
+		if holder == m {
+			endpoints = append(endpoints, m.endpoint)
+			continue
+		}
+		b.notes = append(b.notes, note{container: m.decision.container.ID, lost: m.endpoint.ID, step: Step{
+			Rule: "endpoint",
+			Text: fmt.Sprintf("%s in cluster %s is %s already, which is newer or does not stop",
+				m.endpoint.Address, m.service.Cluster, holder.name()),
+		}})
+	}
+	for i := range file {
+		if held[file[i].Address] == nil {
+			endpoints = append(endpoints, file[i])
+		}
+	}
+	byID := func(a, b *Endpoint) int { return cmp.Compare(a.ID, b.ID) }
+	if !slices.IsSortedFunc(endpoints, func(a, b Endpoint) int { return byID(&a, &b) }) {
+		slices.SortFunc(endpoints, func(a, b Endpoint) int { return byID(&a, &b) })
+	}
+	b.cluster.Endpoints = endpoints
+}
+
+// name is the container, and the service where it has several.
+func (m *member) name() string {
+	if m.service.Name == defaultService {
+		return m.decision.container.Name
+	}
+	return m.decision.container.Name + " (service " + m.service.Name + ")"
+}
+
+// outranks decides between two containers with one address.
+func (m *member) outranks(o *member) bool {
+	a, b := m.decision.container, o.decision.container
+	if a.Stopping != b.Stopping {
+		return b.Stopping
+	}
+	return cmp.Or(a.StartedAt.Compare(b.StartedAt), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) > 0
+}
+
+// checks gives the cluster its one active check where an endpoint waits for it.
+func (b *builtCluster) checks(policy *labels.ClusterPolicy) {
+	probed := false
+	for i := range b.cluster.Endpoints {
+		e := &b.cluster.Endpoints[i]
+		e.NoHealthCheck = !e.NeedsProbe
+		probed = probed || e.NeedsProbe
+	}
+	if probed {
+		b.cluster.HealthChecks = []HealthCheck{policyCheck(policy)}
+	}
+}
+
+// routes unites what the members ask for: equal ones are one.
+func (b *builtCluster) routes(name string, policy *labels.ClusterPolicy, prev *builtCluster) {
+	type wish struct {
+		claim  *claim
+		by     *member // the newest, whose strip and rewrite count
+		askers []*Container
+	}
+	wishes := map[string]*wish{}
+	oldest := b.members[0]
+	for _, m := range b.members {
+		if oldest.newerThan(m) {
+			oldest = m
+		}
+		for i := range m.claims {
+			c := &m.claims[i]
+			w := wishes[c.key]
+			if w == nil {
+				w = &wish{claim: c, by: m}
+				wishes[c.key] = w
+			} else if m.newerThan(w.by) {
+				w.claim, w.by = c, m
+			}
+			if n := len(w.askers); n == 0 || w.askers[n-1] != m.decision.container {
+				w.askers = append(w.askers, m.decision.container)
+			}
+		}
+	}
+	byDomain := map[[2]string]*domainRoutes{}
+	for _, key := range sortedKeys(wishes) {
+		w := wishes[key]
+		at := [2]string{w.claim.listener, w.claim.domain}
+		d := byDomain[at]
+		if d == nil {
+			d = &domainRoutes{
+				listener: at[0], domain: at[1], cluster: name,
+				created: oldest.decision.container.Created, first: oldest.decision.container.ID,
+			}
+			byDomain[at] = d
+			b.domains = append(b.domains, d)
+		}
+		route := policyRoute(w.claim, name, policy)
+		slices.SortFunc(w.askers, func(x, y *Container) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID)) })
+		ids := make([]string, len(w.askers))
+		route.AskedBy = make([]string, len(w.askers))
+		for i, c := range w.askers {
+			route.AskedBy[i], ids[i] = c.Name, c.ID
+		}
+		at0, _ := slices.BinarySearchFunc(d.routes, route, func(x, y Route) int { return compareRoutes(&x, &y) })
+		d.routes = slices.Insert(d.routes, at0, route)
+		d.askers = slices.Insert(d.askers, at0, ids)
+		b.differ(name, w.by, w.claim)
+	}
+	slices.SortFunc(b.domains, compareDomains)
+	b.reuse(prev)
+}
+
+// differ shows members that ask for the same route with another strip or
+// rewrite: the newest one's counts.
+func (b *builtCluster) differ(name string, by *member, chosen *claim) {
+	var losers []string
+	for _, m := range b.members {
+		i := slices.IndexFunc(m.claims, func(c claim) bool { return c.key == chosen.key && c.rewrite != chosen.rewrite })
+		if i < 0 {
+			continue
+		}
+		losers = append(losers, m.decision.container.Name)
+		b.notes = append(b.notes, note{container: m.decision.container.ID, step: Step{
+			Rule: "route", OK: true,
+			Text: fmt.Sprintf("%s: strip and rewrite are those of %s, the newest member that asks for it", chosen.key, by.decision.container.Name),
+		}})
+	}
+	if losers == nil {
+		return
+	}
+	slices.Sort(losers)
+	b.conflicts = append(b.conflicts, Conflict{
+		Kind: "setting", What: fmt.Sprintf("cluster %s: strip and rewrite of route %s", name, chosen.key),
+		Winner: by.decision.container.Name, Losers: losers,
+	})
+	b.cluster.Disagree = b.conflicts
+}
+
+// reuse takes over what is as it was before.
+func (b *builtCluster) reuse(prev *builtCluster) {
+	if prev == nil {
+		return
+	}
+	for i, d := range b.domains {
+		at, ok := slices.BinarySearchFunc(prev.domains, d, compareDomains)
+		if ok && d.equal(prev.domains[at]) {
+			b.domains[i] = prev.domains[at]
+		}
+	}
+}
+
+func (d *domainRoutes) equal(o *domainRoutes) bool {
+	return d.created.Equal(o.created) && d.first == o.first &&
+		reflect.DeepEqual(d.askers, o.askers) && reflect.DeepEqual(d.routes, o.routes)
+}
+
+func compareDomains(a, b *domainRoutes) int {
+	return cmp.Or(cmp.Compare(a.listener, b.listener), cmp.Compare(a.domain, b.domain))
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

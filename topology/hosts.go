@@ -1,0 +1,226 @@
+package topology
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// hostSet keeps the virtual hosts of labels from one Build to the next.
+type hostSet struct {
+	byDomain map[[2]string]*host
+	order    []*host // by listener and domain
+	build    uint64
+	grown    bool
+}
+
+// host is one domain of one listener, and the clusters with routes there.
+type host struct {
+	listener, domain string
+	now, was         []*domainRoutes // of this Build and of the last, by cluster
+	build            uint64          // that last saw it
+	routes           []Route         // settled and sorted; shared with tables
+	contested        bool            // two clusters asked for one route
+}
+
+// begin starts a Build.
+func (h *hostSet) begin() {
+	if h.byDomain == nil {
+		h.byDomain = map[[2]string]*host{}
+	}
+	h.build++
+}
+
+// add takes a cluster's routes on one domain. Clusters come sorted by name.
+func (h *hostSet) add(d *domainRoutes) {
+	at := [2]string{d.listener, d.domain}
+	x := h.byDomain[at]
+	if x == nil {
+		x = &host{listener: d.listener, domain: d.domain}
+		h.byDomain[at] = x
+		h.order = append(h.order, x)
+		h.grown = true
+	}
+	if x.build != h.build {
+		x.build = h.build
+		x.now, x.was = x.was[:0], x.now
+	}
+	x.now = append(x.now, d)
+}
+
+// settle decides who gets the contested routes (label-schema rule 9).
+func (h *hostSet) settle(incumbents map[string]string) (conflicts []Conflict, notes []note) {
+	h.order = slices.DeleteFunc(h.order, func(x *host) bool {
+		if x.build == h.build {
+			return false
+		}
+		delete(h.byDomain, [2]string{x.listener, x.domain})
+		return true
+	})
+	if h.grown {
+		slices.SortFunc(h.order, func(a, b *host) int {
+			return cmp.Or(cmp.Compare(a.listener, b.listener), cmp.Compare(a.domain, b.domain))
+		})
+		h.grown = false
+	}
+	for _, x := range h.order {
+		if !x.contested && slices.Equal(x.now, x.was) {
+			continue
+		}
+		if len(x.now) == 1 {
+			x.routes, x.contested = x.now[0].routes, false
+			continue
+		}
+		c, n := x.settle(incumbents)
+		conflicts, notes = append(conflicts, c...), append(notes, n...)
+	}
+	return conflicts, notes
+}
+
+// settle unites the routes of several clusters on one domain.
+func (x *host) settle(incumbents map[string]string) (conflicts []Conflict, notes []note) {
+	type asker struct {
+		by    *domainRoutes
+		index int
+	}
+	askers := map[string][]asker{}
+	for _, d := range x.now {
+		for i := range d.routes {
+			key := d.routes[i].Key
+			askers[key] = append(askers[key], asker{d, i})
+		}
+	}
+	x.routes, x.contested = nil, false
+	for _, key := range sortedKeys(askers) {
+		all := askers[key]
+		winner := all[0]
+		for _, a := range all[1:] {
+			if a.by.outranks(winner.by, incumbents[key]) {
+				winner = a
+			}
+		}
+		x.routes = append(x.routes, winner.by.routes[winner.index])
+		if len(all) == 1 {
+			continue
+		}
+		x.contested = true
+		conflict := Conflict{Kind: "route", What: key, Winner: winner.by.cluster}
+		for _, a := range all {
+			if a == winner {
+				continue
+			}
+			conflict.Losers = append(conflict.Losers, a.by.cluster)
+			for _, id := range a.by.askers[a.index] {
+				notes = append(notes, note{container: id, step: Step{Rule: "route",
+					Text: fmt.Sprintf("%s is held by cluster %s: cluster %s does not get it", key, winner.by.cluster, a.by.cluster)}})
+			}
+		}
+		if winner.by.tombstone {
+			conflicts = append(conflicts, conflict)
+			continue
+		}
+		for _, id := range winner.by.askers[winner.index] {
+			notes = append(notes, note{container: id, step: Step{Rule: "route", OK: true,
+				Text: fmt.Sprintf("%s is held, though asked for by cluster %s too", key, strings.Join(conflict.Losers, ", "))}})
+		}
+		conflicts = append(conflicts, conflict)
+	}
+	slices.SortFunc(x.routes, func(a, b Route) int { return compareRoutes(&a, &b) })
+	return conflicts, notes
+}
+
+// outranks decides between two clusters that ask for one route: the one that
+// holds it, else one that is remembered as its holder, else the one with the
+// earliest created member.
+func (d *domainRoutes) outranks(o *domainRoutes, incumbent string) bool {
+	if (d.cluster == incumbent) != (o.cluster == incumbent) {
+		return d.cluster == incumbent
+	}
+	if d.tombstone != o.tombstone {
+		return d.tombstone
+	}
+	return cmp.Or(d.created.Compare(o.created), cmp.Compare(d.first, o.first), cmp.Compare(d.cluster, o.cluster)) < 0
+}
+
+// buriedDomains are the routes that a cluster without members keeps.
+func buriedDomains(t *Tombstone) []*domainRoutes {
+	byDomain := map[[2]string]*domainRoutes{}
+	var all []*domainRoutes
+	for i := range t.Routes {
+		r := &t.Routes[i]
+		at := [2]string{r.Listener, r.Domain}
+		d := byDomain[at]
+		if d == nil {
+			d = &domainRoutes{listener: r.Listener, domain: r.Domain, cluster: t.Cluster.Name, tombstone: true}
+			byDomain[at] = d
+			all = append(all, d)
+		}
+		d.routes = append(d.routes, r.Route)
+	}
+	for _, d := range all {
+		slices.SortFunc(d.routes, func(a, b Route) int { return compareRoutes(&a, &b) })
+		d.askers = make([][]string, len(d.routes))
+	}
+	return all
+}
+
+// listeners puts the virtual hosts of labels into their listeners. Where a
+// domain stands in the file too, the file's routes come first.
+func (h *hostSet) listeners(all []Listener) []Listener {
+	hosts := h.order
+	joined := make([]Listener, 0, len(all))
+	for _, l := range all {
+		from, _ := slices.BinarySearchFunc(hosts, l.Name, func(x *host, name string) int { return cmp.Compare(x.listener, name) })
+		to := from
+		for to < len(hosts) && hosts[to].listener == l.Name {
+			to++
+		}
+		joined = append(joined, joinHosts(l, hosts[from:to]))
+	}
+	return joined
+}
+
+// joinHosts adds the hosts of labels to one listener. A virtual host of the
+// file with several domains, one of which labels speak of too, is split, so
+// that their routes do not reach the other domains.
+func joinHosts(l Listener, hosts []*host) Listener {
+	file := map[string]bool{}
+	for i := range l.VirtualHosts {
+		for _, d := range l.VirtualHosts[i].Domains {
+			file[d] = true
+		}
+	}
+	own := make([]VirtualHost, 0, len(l.VirtualHosts)+len(hosts))
+	var added []VirtualHost
+	shared := map[string][]Route{}
+	for _, x := range hosts {
+		if file[x.domain] {
+			shared[x.domain] = x.routes
+			continue
+		}
+		added = append(added, VirtualHost{Name: x.domain, Domains: []string{x.domain}, Routes: x.routes, FallThrough: true})
+	}
+	for _, v := range l.VirtualHosts {
+		rest := v
+		rest.Domains = nil
+		var split []VirtualHost
+		for _, d := range v.Domains {
+			routes, ok := shared[d]
+			if !ok {
+				rest.Domains = append(rest.Domains, d)
+				continue
+			}
+			one := v
+			one.Domains = []string{d}
+			one.Routes = slices.Concat(v.Routes, routes)
+			split = append(split, one)
+		}
+		if len(rest.Domains) > 0 {
+			own = append(own, rest)
+		}
+		own = append(own, split...)
+	}
+	l.VirtualHosts = append(own, added...)
+	return l
+}
