@@ -1,0 +1,194 @@
+package dockerwatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/tlsconfig"
+)
+
+const (
+	pingTimeout    = 5 * time.Second
+	inspectTimeout = 10 * time.Second // the engine may hold a container's lock while it starts
+	listTimeout    = 30 * time.Second
+)
+
+// errNotFound is the engine's 404: the container is gone.
+var errNotFound = errors.New("no such container")
+
+// engine is one connection (pool) to the engine: made anew for every session,
+// since the library negotiates the API version once and then only lowers it,
+// and since a bind-mounted socket is another file after the engine restarts.
+// Safe for concurrent use.
+type engine struct {
+	cli     *client.Client
+	http    *http.Client
+	base    string // http://host/v1.41
+	api     string // negotiated
+	version string // of the engine
+	// ahead is how far the engine's clock is ahead of ours, to the second: an
+	// engine on another machine may be minutes off, and since is in its time.
+	ahead time.Duration
+}
+
+// dial connects, negotiates and asks the version.
+func dial(ctx context.Context, host string, tls TLS) (*engine, error) {
+	transport := &http.Transport{
+		MaxIdleConnsPerHost:   maxInspects + 2,
+		IdleConnTimeout:       30 * time.Second,
+		ResponseHeaderTimeout: listTimeout,
+	}
+	if tls.enabled() {
+		conf, err := tlsconfig.Client(tlsconfig.Options{
+			CAFile: tls.CAFile, CertFile: tls.CertFile, KeyFile: tls.KeyFile,
+			InsecureSkipVerify: !tls.Verify, ExclusiveRootPools: tls.CAFile != "",
+		})
+		if err != nil {
+			return nil, fmt.Errorf("TLS to the engine: %w", err)
+		}
+		transport.TLSClientConfig = conf
+	}
+	cli, err := client.NewClientWithOpts(
+		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+		client.WithHost(host), // configures the transport's dialer
+		client.WithAPIVersionNegotiation(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{cli: cli, http: cli.HTTPClient()}
+	if err := e.negotiate(ctx, host, tls); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *engine) negotiate(ctx context.Context, host string, tls TLS) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	ping, err := e.cli.Ping(ctx)
+	if err != nil {
+		return err
+	}
+	e.cli.NegotiateAPIVersionPing(ping)
+	e.api = e.cli.ClientVersion()
+	u, err := client.ParseHostURL(host)
+	if err != nil {
+		return err
+	}
+	scheme, at := "http", u.Host
+	if tls.enabled() {
+		scheme = "https"
+	}
+	if u.Scheme != "tcp" {
+		at = client.DummyHost
+	}
+	e.base = scheme + "://" + at + strings.TrimSuffix(u.Path, "/") + "/v" + e.api
+	var version struct{ Version string }
+	header, err := e.get(ctx, "/version", &version)
+	if err != nil {
+		return err
+	}
+	e.version = version.Version
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		e.ahead = time.Until(date).Round(time.Second)
+	}
+	return nil
+}
+
+// explainVersion makes the engine's refusal of our API version say what to do.
+func explainVersion(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "is too old"):
+		return fmt.Errorf("the engine is too new for this program (it speaks API %s at most; lower the engine's min-api-version or update this program): %w", api.DefaultVersion, err)
+	case strings.Contains(text, "is too new"):
+		return fmt.Errorf("the engine is too old for this program: %w", err)
+	}
+	return err
+}
+
+func (e *engine) close() { _ = e.cli.Close() }
+
+func (e *engine) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	_, err := e.cli.Ping(ctx)
+	return err
+}
+
+// events opens the stream. It returns when the engine has answered the request.
+//
+// The engine sends its response head before it subscribes (moby:
+// daemon/server/router/system getEvents), so an event right after the head
+// could be lost; since, which is always given, closes that gap: what was logged
+// meanwhile is replayed from the engine's buffer.
+func (e *engine) events(ctx context.Context, since time.Time) (<-chan events.Message, <-chan error) {
+	f := filters.NewArgs(filters.Arg("type", "container"), filters.Arg("type", "network"))
+	for _, action := range watchedActions {
+		f.Add("event", action)
+	}
+	return e.cli.Events(ctx, events.ListOptions{
+		Since:   strconv.FormatInt(since.Unix(), 10) + "." + fmt.Sprintf("%09d", since.Nanosecond()),
+		Filters: f,
+	})
+}
+
+// list is every container of the engine, whatever its state.
+func (e *engine) list(ctx context.Context) ([]listed, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var all []listed
+	if _, err := e.get(ctx, "/containers/json?all=1", &all); err != nil {
+		return nil, fmt.Errorf("list of containers: %w", err)
+	}
+	return all, nil
+}
+
+// inspect looks at one container, by id or name.
+func (e *engine) inspect(ctx context.Context, ref string) (*inspected, error) {
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	var c inspected
+	if _, err := e.get(ctx, "/containers/"+url.PathEscape(ref)+"/json", &c); err != nil {
+		return nil, fmt.Errorf("container %.12s: %w", ref, err)
+	}
+	return &c, nil
+}
+
+// get decodes the answer to a GET through the library's own transport. The
+// library's types would keep everything that the engine says.
+func (e *engine) get(ctx context.Context, path string, into any) (http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := e.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		return nil, errNotFound
+	case resp.StatusCode != http.StatusOK:
+		var refusal struct {
+			Message string `json:"message"`
+		}
+		_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&refusal)
+		return nil, explainVersion(fmt.Errorf("the engine answers %s: %s", resp.Status, refusal.Message))
+	}
+	return resp.Header, json.NewDecoder(resp.Body).Decode(into)
+}
