@@ -26,6 +26,7 @@ type Builder struct {
 	clusters map[string]*clusterSlot
 	names    []string // of clusters, sorted
 	hosts    hostSet
+	asked    nameMemo
 }
 
 // entry is a container that Build knows.

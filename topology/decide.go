@@ -76,6 +76,11 @@ func decide(c *Container, w *world) *decision {
 			Problems: slices.Clone(c.Problems),
 		},
 	}
+	for i := range c.Spec.Services {
+		d.trace.Clusters = append(d.trace.Clusters, c.Spec.Services[i].Cluster)
+	}
+	slices.Sort(d.trace.Clusters)
+	d.trace.Clusters = slices.Compact(d.trace.Clusters)
 	if c.NetworkOf != "" {
 		d.peer = w.peer(c.NetworkOf)
 	}

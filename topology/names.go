@@ -17,14 +17,22 @@ const addressRefresh = 5 * time.Second
 // lb.address, and those of the file. Sorted, each once.
 func Names(m Membership, s Static) []Query {
 	var queries []Query
-	peer := peers(m.Containers)
-	for _, c := range m.Containers {
+	containers := sortedContainers(m.Containers)
+	peer := peers(containers)
+	for _, c := range containers {
 		queries = containerQueries(queries, c, &m.Self, peer)
 	}
 	for i := range s.Clusters {
 		queries = clusterQueries(queries, &s.Clusters[i])
 	}
-	slices.SortFunc(queries, compareQueries)
+	return sortQueries(queries)
+}
+
+// sortQueries sorts in place and leaves each query once.
+func sortQueries(queries []Query) []Query {
+	if !slices.IsSortedFunc(queries, compareQueries) {
+		slices.SortFunc(queries, compareQueries)
+	}
 	return slices.Compact(queries)
 }
 

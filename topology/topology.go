@@ -116,6 +116,7 @@ type Trace struct {
 	Verdict   Verdict
 	Reason    string // the deciding step in one line; empty where routed
 	Steps     []Step
+	Clusters  []string // that it asks for, sorted
 	Endpoints []string // Endpoint.ID of those it became
 	Problems  []labels.Problem
 }
