@@ -41,6 +41,9 @@ type Options struct {
 	// Changed, if set, is called after every new View (never on the request
 	// path, never concurrently).
 	Changed func(*View)
+	// Rebuild, if set, is called from Run when a new table is wanted though no
+	// source has news: a tombstone has ended.
+	Rebuild func()
 }
 
 // Slot is what the proxy keeps for an endpoint: its connection pool.
@@ -81,6 +84,11 @@ type Request struct {
 	// Random is a random number of the exchange: weighted clusters and
 	// policies draw from it.
 	Random uint64
+
+	// What Acquire itself remembers from try to try. Setting the whole Request
+	// anew, *q = Request{…}, begins another exchange.
+	held      int // waits so far
+	holdUntil time.Time
 }
 
 // Result is what came of a lease.

@@ -1,0 +1,204 @@
+package balancer
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dockerlb/dockerlb/topology"
+)
+
+// Apply makes t the table. One goroutine calls it; t and what it points to are
+// never written again.
+//
+// Only what differs from the table before is touched: a cluster whose settings
+// and endpoints are equal keeps its picker, a listener whose matches are equal
+// keeps its router.
+func (b *Balancer) Apply(t *topology.Table) {
+	now := time.Now()
+	b.mu.Lock()
+	old := b.view.Load()
+	clusters := make(map[string]*Cluster, len(t.Clusters))
+	same := len(t.Clusters) == len(b.clusters)
+	for i := range t.Clusters {
+		spec := &t.Clusters[i]
+		c := b.clusters[spec.Name]
+		if c == nil {
+			same = false
+			c = b.newCluster(spec, now)
+		} else if before := c.Spec(); !sameSettings(before, spec) || !sameEndpoints(before.Endpoints, spec.Endpoints) {
+			b.update(c, spec, now)
+		} else {
+			c.adopt(spec)
+		}
+		clusters[spec.Name] = c
+	}
+	for name, c := range b.clusters {
+		if clusters[name] == nil {
+			b.removeCluster(c, now)
+		}
+	}
+	b.clusters, b.table, b.history = clusters, t, nil
+
+	v := &View{generation: t.Generation, clusters: clusters, listeners: make(map[string]*Listener, len(t.Listeners))}
+	for i := range t.Listeners {
+		spec := &t.Listeners[i]
+		v.listeners[spec.Name] = newListener(spec, old.listeners[spec.Name], clusters, same)
+	}
+	b.view.Store(v)
+	b.reap(now)
+	b.unlock()
+	b.poke()
+	b.changed()
+}
+
+func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
+	c := &Cluster{b: b, name: spec.Name, born: now, cursors: map[cursorKey]*cursor{}}
+	c.spec.Store(&topology.Cluster{Name: spec.Name})
+	c.picker.Store(&picker{cluster: c, spec: c.Spec(), changed: make(chan struct{})})
+	b.update(c, spec, now)
+	return c
+}
+
+// update brings a cluster to spec: endpoints that both have live on, by ID.
+// Both lists are sorted by it.
+func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
+	old := c.endpoints
+	c.spec.Store(spec)
+	had := make(map[string]*Endpoint)
+	next := make([]*Endpoint, 0, len(spec.Endpoints))
+	i := 0
+	for j := range spec.Endpoints {
+		s := &spec.Endpoints[j]
+		// The common case is the same endpoint in the same place, or one that
+		// came or went in between.
+		for i < len(old) && old[i].id < s.ID {
+			had[old[i].id] = old[i]
+			i++
+		}
+		var e *Endpoint
+		if i < len(old) && old[i].id == s.ID {
+			e = old[i]
+			i++
+		} else if e = had[s.ID]; e != nil {
+			delete(had, s.ID)
+		}
+		if e == nil {
+			e = newEndpoint(c, s, now)
+			b.byID[s.ID] = e
+			c.count.membershipChange.Add(1)
+		} else {
+			e.spec.Store(s)
+			e.pending = false
+		}
+		next = append(next, e)
+	}
+	for ; i < len(old); i++ {
+		had[old[i].id] = old[i]
+	}
+	var gone []*Endpoint
+	for _, e := range had {
+		if e.outlivesDiscovery(spec) {
+			e.pending = true
+			next = append(next, e)
+			continue
+		}
+		gone = append(gone, e)
+	}
+	if len(next) > len(spec.Endpoints) {
+		slices.SortFunc(next, func(a, b *Endpoint) int { return compare(a.id, b.id) })
+	}
+	c.endpoints = next
+	c.keepMembers()
+	c.inheritOverrides()
+	switch {
+	case len(next) > 0:
+		c.emptied = time.Time{}
+	case c.emptied.IsZero():
+		c.emptied = now
+	}
+	c.sweepAt = c.nextSweep(now)
+	b.publish(c, now)
+	// Only now: a request that still held the old picker comes back to the new
+	// one when it sees that its endpoint is leaving.
+	for _, e := range gone {
+		c.count.membershipChange.Add(1)
+		b.forget(e, now)
+	}
+}
+
+// adopt takes the pointers of an equal table, so that the old one can go.
+func (c *Cluster) adopt(spec *topology.Cluster) {
+	if c.Spec() == spec {
+		return
+	}
+	c.spec.Store(spec)
+	i := 0
+	for _, e := range c.endpoints {
+		if i < len(spec.Endpoints) && spec.Endpoints[i].ID == e.id {
+			e.spec.Store(&spec.Endpoints[i])
+			i++
+		}
+	}
+}
+
+// keepMembers publishes the list of members for View.Endpoints.
+func (c *Cluster) keepMembers() {
+	list := c.endpoints
+	c.members.Store(&list)
+}
+
+// remove takes one endpoint out of its cluster. Balancer.mu is held.
+func (b *Balancer) remove(e *Endpoint, now time.Time) {
+	c := e.cluster
+	c.endpoints = slices.DeleteFunc(slices.Clone(c.endpoints), func(o *Endpoint) bool { return o == e })
+	c.count.membershipChange.Add(1)
+	b.publish(c, now)
+	b.forget(e, now)
+}
+
+// forget ends an endpoint that no picker has any more: it takes no new lease,
+// its slot is closed when the last one is over.
+func (b *Balancer) forget(e *Endpoint, now time.Time) {
+	delete(b.byID, e.id)
+	if e.ejection.out {
+		e.cluster.count.outlierActive.Add(-1)
+	}
+	e.startDrain(now)
+	e.leaving.Store(true)
+	b.leaving = append(b.leaving, e)
+	if e.active.Load() == 0 {
+		b.after = append(b.after, e.close)
+	} else if e.slot != nil {
+		b.after = append(b.after, e.slot.Drain)
+	}
+}
+
+func (b *Balancer) removeCluster(c *Cluster, now time.Time) {
+	gone := c.endpoints
+	c.endpoints = nil
+	c.keepMembers()
+	c.removed.Store(true)
+	b.publish(c, now)
+	for _, e := range gone {
+		b.forget(e, now)
+	}
+}
+
+// outlivesDiscovery tells whether an endpoint that discovery no longer names
+// stays for as long as its active check passes (facts 1.3): Envoy's DNS
+// clusters with health_checks.
+func (e *Endpoint) outlivesDiscovery(c *topology.Cluster) bool {
+	s := e.Spec()
+	return (c.Type == topology.StrictDNS || c.Type == topology.LogicalDNS) && s.Source == topology.FromDNS &&
+		len(c.HealthChecks) > 0 && !c.IgnoreHealthOnRemoval && !s.NoHealthCheck && e.probe.known && e.probe.healthy
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

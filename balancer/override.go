@@ -1,0 +1,130 @@
+package balancer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// overrides is what an operator set for an incarnation. It lives on the
+// endpoint and ends with it.
+type overrides struct {
+	drain  bool
+	weight *uint32
+}
+
+// Override sets or lifts what an operator wants. It fails where no container
+// of that name has an endpoint, naming those that have.
+func (b *Balancer) Override(o Override) error {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.unlock()
+	targets, err := b.resolve(o.Container)
+	if err != nil {
+		return err
+	}
+	touched := map[*Cluster]bool{}
+	for _, e := range targets {
+		if o.Drain != nil {
+			e.override.drain = *o.Drain
+		}
+		if o.Weight != nil {
+			w := *o.Weight
+			e.override.weight = &w
+		}
+		touched[e.cluster] = true
+	}
+	for c := range touched {
+		b.publish(c, now)
+	}
+	return nil
+}
+
+// InFlight is how many leases are out on the container's endpoints, for
+// `lb drain --wait`; those of an incarnation that has left count too.
+func (b *Balancer) InFlight(container string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, e := range b.byID {
+		if e.named(container) {
+			n += int(e.active.Load())
+		}
+	}
+	for _, e := range b.leaving {
+		if e.named(container) {
+			n += int(e.active.Load())
+		}
+	}
+	return n
+}
+
+// shortest is the shortest prefix of a container's id that is taken for it.
+const shortest = 4
+
+// named tells whether what an operator typed is the endpoint's container: its
+// name, its id, or the beginning of it; for an endpoint of the file, its
+// address.
+func (e *Endpoint) named(container string) bool {
+	s := e.Spec()
+	if s.Container == "" {
+		return s.Address.String() == container
+	}
+	return s.ContainerName == container || len(container) >= shortest && strings.HasPrefix(s.Container, container)
+}
+
+// resolve finds the endpoints of one container. Balancer.mu is held.
+func (b *Balancer) resolve(container string) ([]*Endpoint, error) {
+	var found []*Endpoint
+	for _, e := range b.byID {
+		if e.named(container) {
+			found = append(found, e)
+		}
+	}
+	// A name wins over another container's id that begins like it.
+	if exact := slices.DeleteFunc(slices.Clone(found), func(e *Endpoint) bool { return e.Spec().ContainerName != container }); len(exact) > 0 {
+		found = exact
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no container %q has an endpoint (there are: %s)", container, list(b.containers()))
+	}
+	for _, e := range found[1:] {
+		if s, t := e.Spec(), found[0].Spec(); s.Container != t.Container {
+			return nil, fmt.Errorf("%q could be %s or %s: give more of the id, or the name", container, s.ContainerName, t.ContainerName)
+		}
+	}
+	return found, nil
+}
+
+// containers are the names of those that have an endpoint, sorted.
+func (b *Balancer) containers() []string {
+	var names []string
+	for _, e := range b.byID {
+		s := e.Spec()
+		if s.Container == "" {
+			names = append(names, s.Address.String())
+		} else {
+			names = append(names, s.ContainerName)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// list writes names for people, the first twenty.
+func list(names []string) string {
+	const most = 20
+	if len(names) == 0 {
+		return "none"
+	}
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// inheritOverrides gives a new endpoint of a container what was set for its
+// siblings: an override speaks of the container, whose services may come one
+// by one.
+func (c *Cluster) inheritOverrides() {}
