@@ -9,7 +9,6 @@ package control
 
 import (
 	"context"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -89,12 +88,12 @@ type Control struct {
 	options Options
 	log     *logrus.Entry
 
-	status atomic.Pointer[Status]
+	status  atomic.Pointer[Status]
+	rebuild chan struct{} // one slot
 
 	// Of Run's goroutine alone.
 	builder    topology.Builder
 	table      *topology.Table
-	buried     []topology.Tombstone
 	membership topology.Membership
 	static     topology.Static
 	answers    topology.Answers
@@ -113,7 +112,7 @@ func New(o Options) *Control {
 	if o.Log == nil {
 		o.Log = discard()
 	}
-	c := &Control{options: o, log: o.Log, table: &topology.Table{}, reporter: reporter{log: o.Log}}
+	c := &Control{options: o, log: o.Log, table: &topology.Table{}, rebuild: make(chan struct{}, 1), reporter: reporter{log: o.Log}}
 	c.publish(func(s *Status) { s.Table = c.table })
 	return c
 }
@@ -156,15 +155,26 @@ func (c *Control) Run(ctx context.Context) error {
 			cause = "dns"
 		case <-file:
 			cause = "file"
+		case <-c.rebuild:
+			cause = "rebuild"
 		case <-timer.C:
 			cause = "time"
 		}
-		for _, more := range [...]<-chan struct{}{docker, dns, file} {
+		for _, more := range [...]<-chan struct{}{docker, dns, file, c.rebuild} {
 			select {
 			case <-more: // what arrived meanwhile is in this build too
 			default:
 			}
 		}
+	}
+}
+
+// Rebuild asks for a new table though no source has news: a tombstone has
+// ended. Any goroutine; it never blocks.
+func (c *Control) Rebuild() {
+	select {
+	case c.rebuild <- struct{}{}:
+	default:
 	}
 }
 
@@ -180,7 +190,7 @@ func (c *Control) step(cause string) error {
 		c.takeAnswers()
 	}
 	begin := time.Now()
-	t := c.build(begin)
+	t := c.build()
 	took := time.Since(begin)
 	c.options.Balancer.Apply(t)
 	c.table = t
@@ -215,57 +225,17 @@ func (c *Control) takeAnswers() {
 	c.answers = a
 }
 
-// build makes the next table. Where a cluster of labels has lost its last
-// member its routes stay, from this table on: there is none in between
-// without them.
-func (c *Control) build(now time.Time) *topology.Table {
-	in := topology.Inputs{
+// build makes the next table. The balancer knows what came before: who holds a
+// contested route, and which routes outlive their cluster's last member.
+func (c *Control) build() *topology.Table {
+	return c.builder.Build(topology.Inputs{
 		Generation: c.table.Generation + 1,
 		Membership: c.membership,
 		Answers:    c.answers,
 		Static:     c.static,
 		Defaults:   c.options.Defaults,
 		Incumbents: c.options.Balancer.Incumbents(),
-	}
-	c.buried = slices.DeleteFunc(c.buried, func(t topology.Tombstone) bool { return !now.Before(t.Until) })
-	in.Incumbents.Tombstones = joinTombstones(in.Incumbents.Tombstones, c.buried, now)
-	t := c.builder.Build(in)
-	if gone := topology.Buried(c.table, t, now); len(gone) > 0 {
-		c.buried = joinTombstones(gone, c.buried, now)
-		in.Incumbents.Tombstones = joinTombstones(in.Incumbents.Tombstones, gone, now)
-		t = c.builder.Build(in)
-	}
-	c.keepBuried(t)
-	return t
-}
-
-// keepBuried forgets the tombstones of clusters that have members again.
-func (c *Control) keepBuried(t *topology.Table) {
-	c.buried = slices.DeleteFunc(c.buried, func(b topology.Tombstone) bool {
-		i, ok := slices.BinarySearchFunc(t.Clusters, b.Cluster.Name, func(c topology.Cluster, name string) int {
-			switch {
-			case c.Name < name:
-				return -1
-			case c.Name > name:
-				return 1
-			}
-			return 0
-		})
-		return ok && len(t.Clusters[i].Endpoints) > 0
 	})
-}
-
-// joinTombstones is a, and those of b whose cluster is not in a, that have not
-// ended.
-func joinTombstones(a, b []topology.Tombstone, now time.Time) []topology.Tombstone {
-	var all []topology.Tombstone
-	for _, t := range slices.Concat(a, b) {
-		same := func(o topology.Tombstone) bool { return o.Cluster.Name == t.Cluster.Name }
-		if now.Before(t.Until) && !slices.ContainsFunc(all, same) {
-			all = append(all, t)
-		}
-	}
-	return all
 }
 
 // listen opens what the table says, once there is something to say. The error
@@ -306,12 +276,6 @@ func (c *Control) next(now time.Time) time.Duration {
 		}
 	}
 	sooner(c.retry)
-	for _, t := range c.buried {
-		sooner(t.Until)
-	}
-	for _, t := range c.options.Balancer.Incumbents().Tombstones {
-		sooner(t.Until)
-	}
 	if !c.opening && c.options.Proxy != nil {
 		sooner(c.started.Add(openAfter))
 	}

@@ -37,7 +37,7 @@ type SourceStatus struct {
 // Generation is one table that was applied.
 type Generation struct {
 	Number                         uint64
-	Cause                          string // start, docker, dns, file, time
+	Cause                          string // start, docker, dns, file, rebuild, time
 	At                             time.Time
 	Took                           time.Duration // of Build
 	Clusters, Endpoints, Listeners int
