@@ -13,6 +13,7 @@ import (
 // is copied: five thousand answers of one burst are not five thousand copies.
 type draft struct {
 	names      map[topology.Query]topology.Answer
+	wanted     int // how many names there are to be
 	generation uint64
 	dirty      bool
 	tell       bool      // a change that matters to readers
@@ -43,7 +44,7 @@ func (d *draft) drop(q topology.Query) {
 
 func (d *draft) soil() {
 	if !d.dirty {
-		d.dirty, d.ripe = true, time.Now().Add(patienceFor(len(d.names)))
+		d.dirty, d.ripe = true, time.Now().Add(patienceFor(d.wanted))
 	}
 }
 

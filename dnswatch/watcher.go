@@ -193,6 +193,7 @@ func (w *Watcher) Want(queries []topology.Query) {
 		return
 	}
 	w.wanted = slices.Clone(queries)
+	w.draft.wanted = len(queries)
 	w.mark++
 	now := time.Now()
 	var fresh []*entry
