@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// settings are read from the environment once, at start.
+type settings struct {
+	listen string
+	delay  time.Duration
+	onTerm onTerm
+	linger time.Duration
+	record bool
+}
+
+// onTerm is what SIGTERM does.
+type onTerm string
+
+const (
+	termLinger onTerm = "linger"
+	termClose  onTerm = "close"
+	termIgnore onTerm = "ignore"
+)
+
+// settingsFrom reads the settings from a function like os.Getenv. An empty
+// value is the default.
+func settingsFrom(getenv func(string) string) (settings, error) {
+	s := settings{listen: ":8080", onTerm: termLinger, linger: 500 * time.Millisecond}
+	if v := getenv("DAEMON_LISTEN"); v != "" {
+		s.listen = v
+	}
+	if err := duration(getenv, "DAEMON_DELAY", &s.delay); err != nil {
+		return s, err
+	}
+	if err := duration(getenv, "DAEMON_LINGER", &s.linger); err != nil {
+		return s, err
+	}
+	switch v := onTerm(getenv("DAEMON_ON_TERM")); v {
+	case "":
+	case termLinger, termClose, termIgnore:
+		s.onTerm = v
+	default:
+		return s, fmt.Errorf("DAEMON_ON_TERM=%s: want linger, close or ignore", v)
+	}
+	if v := getenv("DAEMON_RECORD"); v != "" {
+		record, err := strconv.ParseBool(v)
+		if err != nil {
+			return s, fmt.Errorf("DAEMON_RECORD=%s: want true or false", v)
+		}
+		s.record = record
+	}
+	return s, nil
+}
+
+func duration(getenv func(string) string, name string, into *time.Duration) error {
+	v := getenv(name)
+	if v == "" {
+		return nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return fmt.Errorf("%s=%s: want a duration such as 500ms", name, v)
+	}
+	*into = d
+	return nil
+}
