@@ -87,11 +87,12 @@ func TestLingerServesOnAndThenFinishes(t *testing.T) {
 
 func TestCloseCutsAtOnce(t *testing.T) {
 	url, client, signals, ended := start(t, settings{onTerm: termClose, linger: time.Hour})
-	_, slow := inFlight(t, client, url)
+	release, slow := inFlight(t, client, url)
 	signals <- syscall.SIGTERM
 	if err := <-ended; err != nil {
 		t.Errorf("serve: %v", err)
 	}
+	release() // the client reports the cut only once its body has ended
 	if err := <-slow; err == nil {
 		t.Error("the request in flight was answered")
 	}
