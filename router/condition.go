@@ -38,7 +38,20 @@ func (c *matcher) matches(q Request, path string) bool {
 	return c.path.matches(path) && c.rest(q)
 }
 
-// rest holds where every condition but the path's holds.
+// plain reports whether the path is the only condition.
+func (c *matcher) plain() bool {
+	return !c.grpc && len(c.headers) == 0 && len(c.query) == 0
+}
+
+// takesAll reports whether every path that begins with a slash matches.
+func (c *matcher) takesAll() bool {
+	prefix := c.path.kind == topology.PathRawPrefix || c.path.kind == topology.PathSegmentPrefix
+	return c.plain() && prefix && (c.path.text == "/" || c.path.text == "")
+}
+
+// rest holds where every condition but the path's holds. It copies strings in
+// two cases: a query parameter whose value has an escape, and a condition on
+// ":path" where the Request does not answer that itself.
 func (c *matcher) rest(q Request) bool {
 	if c.grpc && !isGRPC(q) {
 		return false
@@ -98,19 +111,56 @@ func pathAndQuery(q Request) string {
 	return q.Path() + "?" + query
 }
 
-// parameter is the first value of a query parameter, as it stands: Envoy
-// compares the decoded name and value, but decodes nothing where there is no
-// escape, which is what we look for first.
+// parameter is the first value of a query parameter, decoded, as Envoy
+// compares it. Only a value that has an escape is copied.
 func parameter(query, name string) (string, bool) {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		key, value, _ := strings.Cut(pair, "=")
-		if key == name {
-			return value, true
+		if decodesTo(key, name) {
+			return decode(value), true
 		}
 	}
 	return "", false
+}
+
+// decodesTo compares without decoding into a copy.
+func decodesTo(s, want string) bool {
+	for i := 0; i < len(s); want = want[1:] {
+		c, n := decodeByte(s[i:])
+		if want == "" || want[0] != c {
+			return false
+		}
+		i += n
+	}
+	return want == ""
+}
+
+// decode undoes percent-encoding and, like Envoy's PercentEncoding::decode,
+// leaves alone what is none, and plus signs.
+func decode(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); {
+		c, n := decodeByte(s[i:])
+		out = append(out, c)
+		i += n
+	}
+	return string(out)
+}
+
+// decodeByte is the first byte that s, not empty, stands for, and how much of
+// s that takes.
+func decodeByte(s string) (byte, int) {
+	if s[0] == '%' && len(s) >= 3 {
+		if c, err := strconv.ParseUint(s[1:3], 16, 8); err == nil {
+			return byte(c), 3
+		}
+	}
+	return s[0], 1
 }
 
 // pathMatcher is a PathSpec, compiled.
@@ -139,8 +189,7 @@ func (m *pathMatcher) matches(path string) bool {
 	case topology.PathRawPrefix:
 		return hasPrefix(path, m.text, m.fold)
 	case topology.PathSegmentPrefix:
-		n := len(m.text)
-		return hasPrefix(path, m.text, m.fold) && (len(path) == n || n == 0 || m.text[n-1] == '/' || path[n] == '/')
+		return hasPrefix(path, m.text, m.fold) && onBorder(path, len(m.text))
 	case topology.PathRegex:
 		return m.re.MatchString(path)
 	}
@@ -171,12 +220,9 @@ func compileValues(what string, ms []topology.HeaderMatcher) ([]valueMatcher, er
 			v.name = strings.ToLower(m.Name)
 		}
 		if m.Kind == topology.StringRegex {
-			text := m.Text
-			if m.IgnoreCase {
-				text = `(?i:` + text + `)`
-			}
+			// ignore_case "has no effect for the safe_regex match".
 			var err error
-			if v.re, err = compileRegex(text); err != nil {
+			if v.re, err = compileRegex(m.Text); err != nil {
 				return nil, fmt.Errorf("%s %q: %w", what, m.Name, err)
 			}
 		}

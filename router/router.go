@@ -6,11 +6,15 @@
 // then prefix wildcards, longest first, then "*"; inside a virtual host the
 // first route that matches. A virtual host with FallThrough goes on with the
 // next less specific domain.
+//
+// What a match costs does not grow with the number of routes: domains are
+// found by hash, paths by a radix tree that is searched for the first route
+// in order. Only routes on a regular expression or without regard to case are
+// tried one by one.
 package router
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/dockerlb/dockerlb/topology"
@@ -24,136 +28,131 @@ type Request interface {
 	Query() string  // without the question mark
 	Method() string //
 	// Header returns the field's value, several of them joined by a comma.
+	// It is asked for pseudo headers too: ":path" (the target with its query)
+	// may be answered here to save it from being joined, ":scheme" only here.
 	Header(lowerName string) (value string, ok bool)
 }
 
-// Router is a listener's routes, compiled. It is immutable.
+// Router is a listener's routes, compiled. It is immutable: any number of
+// goroutines may use it.
 type Router struct {
-	routes []*topology.Route
-	hosts  []host
-	http   topology.HTTPOptions
-	exact  map[string]int32
-	suffix map[string]int32 // without the star
-	prefix map[string]int32 // without the star
-	any    int32            // -1: none
-	// The lengths of the wildcards, longest first.
-	suffixLens, prefixLens []int
+	routes   []*topology.Route
+	matchers []matcher // of routes
+	hosts    []virtualHost
+	domains  domains
+	naming   naming
 }
 
-// host is a virtual host, compiled.
-type host struct {
-	first       int // index of its first route
-	matchers    []matcher
+// virtualHost is a topology.VirtualHost, compiled: the routes first to end-1.
+type virtualHost struct {
+	first, end  int
+	paths       *pathIndex // nil where there are too few routes to need one
 	fallThrough bool
+	// catchAll: the first route takes every path that begins with a slash, as
+	// that of a container with a host alone does. It spares a match the look
+	// at the route itself, which among thousands is not in the cache.
+	catchAll bool
 }
 
-// Compile compiles a listener's routes. A route that does not compile (a bad
-// regular expression) is an error that names it: config and labels have
-// checked them before.
+// indexedFrom is the number of routes in a virtual host from which an index
+// is cheaper than trying them.
+const indexedFrom = 4
+
+// Compile compiles a listener's routes, and keeps pointers to them: l is not
+// to be written any more. A route that does not compile (a bad regular
+// expression) is an error that names it: config and labels have checked them
+// before.
 func Compile(l *topology.Listener) (*Router, error) {
-	r := &Router{http: l.HTTP, any: -1, exact: map[string]int32{}, suffix: map[string]int32{}, prefix: map[string]int32{}}
+	var routes, names int
 	for i := range l.VirtualHosts {
-		vh := &l.VirtualHosts[i]
-		h := host{first: len(r.routes), fallThrough: vh.FallThrough}
-		for j := range vh.Routes {
-			route := &vh.Routes[j]
-			m, err := compileMatch(&route.Match)
-			if err != nil {
-				return nil, fmt.Errorf("listener %s: virtual host %s: route %s: %w", l.Name, vh.Name, route.Key, err)
-			}
-			h.matchers = append(h.matchers, m)
-			r.routes = append(r.routes, route)
-		}
-		r.hosts = append(r.hosts, h)
-		for _, d := range vh.Domains {
-			r.addDomain(d, int32(i))
+		routes += len(l.VirtualHosts[i].Routes)
+		names += len(l.VirtualHosts[i].Domains)
+	}
+	r := &Router{
+		routes:   make([]*topology.Route, 0, routes),
+		matchers: make([]matcher, 0, routes),
+		hosts:    make([]virtualHost, 0, len(l.VirtualHosts)),
+		domains:  newDomains(names),
+		naming:   newNaming(l),
+	}
+	for i := range l.VirtualHosts {
+		if err := r.add(&l.VirtualHosts[i]); err != nil {
+			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
 		}
 	}
-	r.suffixLens, r.prefixLens = lengths(r.suffix), lengths(r.prefix)
+	r.domains.seal()
 	return r, nil
 }
 
-func (r *Router) addDomain(d string, i int32) {
-	switch {
-	case d == "*":
-		r.any = i
-	case strings.HasPrefix(d, "*"):
-		r.suffix[d[1:]] = i
-	case strings.HasSuffix(d, "*"):
-		r.prefix[d[:len(d)-1]] = i
-	default:
-		r.exact[d] = i
+func (r *Router) add(vh *topology.VirtualHost) error {
+	for _, d := range vh.Domains {
+		r.domains.add(d, len(r.hosts))
 	}
-}
-
-func lengths(m map[string]int32) []int {
-	var ls []int
-	for s := range m {
-		if !slices.Contains(ls, len(s)) {
-			ls = append(ls, len(s))
+	h := virtualHost{first: len(r.routes), fallThrough: vh.FallThrough}
+	for i := range vh.Routes {
+		route := &vh.Routes[i]
+		m, err := compileMatch(&route.Match)
+		if err != nil {
+			return fmt.Errorf("virtual host %q: route %d %q: %w", vh.Name, i, route.Key, err)
 		}
+		r.routes = append(r.routes, route)
+		r.matchers = append(r.matchers, m)
 	}
-	slices.Sort(ls)
-	slices.Reverse(ls)
-	return ls
-}
-
-// Match returns the index of the request's route in Routes, or -1.
-func (r *Router) Match(q Request) int {
-	name := q.Host()
-	if n := portAt(name); n >= 0 {
-		name = name[:n]
+	h.end = len(r.routes)
+	h.catchAll = h.first < h.end && r.matchers[h.first].takesAll()
+	if h.end-h.first >= indexedFrom {
+		h.paths = newPathIndex(r.matchers, h.first, h.end)
 	}
-	if i, ok := r.exact[name]; ok {
-		if n, done := r.in(i, q); done {
-			return n
-		}
-	}
-	for _, n := range r.suffixLens {
-		if n < len(name) {
-			if i, ok := r.suffix[name[len(name)-n:]]; ok {
-				if n, done := r.in(i, q); done {
-					return n
-				}
-			}
-		}
-	}
-	for _, n := range r.prefixLens {
-		if n < len(name) {
-			if i, ok := r.prefix[name[:n]]; ok {
-				if n, done := r.in(i, q); done {
-					return n
-				}
-			}
-		}
-	}
-	if r.any >= 0 {
-		n, _ := r.in(r.any, q)
-		return n
-	}
-	return -1
-}
-
-// in matches inside a virtual host; done is false where the search goes on.
-func (r *Router) in(i int32, q Request) (n int, done bool) {
-	h := &r.hosts[i]
-	path := q.Path()
-	for j := range h.matchers {
-		if h.matchers[j].matches(q, path) {
-			return h.first + j, true
-		}
-	}
-	return -1, !h.fallThrough
-}
-
-// portAt is where the port of a Host begins, or -1.
-func portAt(host string) int {
-	i := strings.LastIndexByte(host, ':')
-	if i < 0 || strings.IndexByte(host[i:], ']') >= 0 {
-		return -1
-	}
-	return i
+	r.hosts = append(r.hosts, h)
+	return nil
 }
 
 // Routes are all routes of the listener, in the order of the table.
 func (r *Router) Routes() []*topology.Route { return r.routes }
+
+// Match returns the index of the request's route in Routes, or -1. It
+// allocates nothing (but see matcher.rest for two rare exceptions).
+func (r *Router) Match(q Request) int {
+	n := r.naming.names(q.Host())
+	s := search{r: r, q: q, path: q.Path(), route: none}
+	d := &r.domains
+	if s.exact(d, n) || s.suffix(d, n) || s.prefix(d, n) {
+		return s.route
+	}
+	if d.any != none {
+		s.in(d.any)
+	}
+	return s.route
+}
+
+// none stands for no route and no virtual host.
+const none = -1
+
+// search is one Match on its way from the most specific domain to the least.
+// Its methods report whether it has ended.
+type search struct {
+	r     *Router
+	q     Request
+	path  string
+	route int
+}
+
+// in tries a virtual host. The search ends with a route, or where the virtual
+// host does not let it go on (Envoy: "no fall-through").
+func (s *search) in(host int) bool {
+	h := &s.r.hosts[host]
+	switch {
+	case h.catchAll && strings.HasPrefix(s.path, "/"):
+		s.route = h.first
+	case h.paths != nil:
+		s.route = h.paths.first(s.q, s.path, s.r.matchers)
+	default:
+		for i := h.first; i < h.end; i++ {
+			if s.r.matchers[i].matches(s.q, s.path) {
+				s.route = i
+				break
+			}
+		}
+	}
+	return s.route != none || !h.fallThrough
+}
