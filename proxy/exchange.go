@@ -1,0 +1,290 @@
+package proxy
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/dockerlb/dockerlb/balancer"
+	"github.com/dockerlb/dockerlb/topology"
+)
+
+// exchange is one request and its response, whatever protocols carry them:
+// match, acquire, send, relay, retry, account. It is used again; everything in
+// it is good until release.
+type exchange struct {
+	srv    *Server
+	ln     *listener
+	view   *balancer.Listener    // nil: no table yet
+	http   *topology.HTTPOptions // of view
+	route  *balancer.Route       // nil until matched
+	stream stream                // the client's side
+	h1     h1stream              // where that is HTTP/1.1
+	req    request
+	resp   response
+	q      balancer.Request
+	rec    Record
+
+	addReq, addResp []pair
+	dropped         []int  // indexes of request fields that a try has dropped
+	scratch         []byte // what pairs point into
+	host            []byte // as forwarded
+	hostLower       []byte
+	target          []byte // as forwarded
+	hostBuf         []byte
+	targetBuf       []byte
+
+	body     upload
+	uploadTo *upConn // the connection that the current try uses
+	replay   *buffer // what has been sent of the body; nil: nothing yet
+	replayed bool    // the body is still wholly in replay (or there is none)
+
+	lease    balancer.Lease
+	chunk    chunks // of a response
+	start    time.Time
+	sentAt   time.Time
+	deadline time.Time // of all tries, once the request is complete; zero: none
+	attempts int
+	begun    bool // the response has begun: no retry, no local reply
+}
+
+var exchanges = sync.Pool{New: func() any {
+	ex := &exchange{}
+	ex.stream = &ex.h1
+	ex.body.done = make(chan struct{}, 1)
+	ex.q.OnHold = func(q *balancer.Request) { q.Cancel = ex.stream.hold() }
+	return ex
+}}
+
+func (ex *exchange) begin(s *Server, l *listener, peer netip.AddrPort) {
+	ex.srv, ex.ln = s, l
+	ex.view, ex.http = s.b.View().Listener(l.name), nil
+	if ex.view != nil {
+		ex.http = &ex.view.Spec.HTTP
+	}
+	ex.start = time.Now()
+	ex.rec = Record{Start: ex.start, Listener: l.name, Peer: peer, Client: peer.Addr(), Protocol: "HTTP/1.1"}
+	ex.req.reset()
+	ex.resp.reset()
+	l.counters.rqActive.Add(1)
+	l.counters.rqTotal.Add(1)
+}
+
+// release ends the exchange: the access log's line, and the buffers.
+func (ex *exchange) release() {
+	l := ex.ln
+	l.counters.rqActive.Add(-1)
+	if st := ex.rec.Status; st > 0 {
+		l.counters.status(st)
+	}
+	if log := ex.srv.o.AccessLog; log != nil {
+		r := &ex.rec
+		r.Duration = time.Since(ex.start)
+		r.BytesReceived, r.BytesSent = ex.h1.got, ex.h1.sent
+		r.Method, r.Target, r.Authority = ex.req.method, ex.req.target, ex.req.host
+		if ex.req.minor == 0 {
+			r.Protocol = "HTTP/1.0"
+		}
+		r.Attempts = ex.attempts
+		r.request, r.response = &ex.req.head, &ex.resp.head
+		log.Log(r)
+	}
+	if ex.h1.c != nil {
+		ex.h1.end()
+	}
+	putBuffer(ex.replay)
+	onHold := ex.q.OnHold
+	ex.q = balancer.Request{OnHold: onHold}
+	ex.replay, ex.route, ex.lease, ex.view, ex.http = nil, nil, balancer.Lease{}, nil, nil
+	ex.deadline, ex.attempts, ex.begun = time.Time{}, 0, false
+	ex.req.reset()
+	ex.resp.reset()
+	ex.rec = Record{}
+}
+
+// run serves the request whose head has been read.
+func (ex *exchange) run() {
+	if ex.http == nil {
+		ex.ln.counters.noRoute.Add(1)
+		ex.local(404, "", FlagNR, "route_not_found")
+		return
+	}
+	if ex.req.connect {
+		ex.h1.close = true
+		ex.local(403, "", 0, "upgrade_failed")
+		return
+	}
+	ex.trust()
+	ex.normalize()
+	ex.route = ex.view.Match(ex)
+	if ex.route == nil {
+		ex.ln.counters.noRoute.Add(1)
+		ex.local(404, "", FlagNR, "route_not_found")
+		return
+	}
+	spec := ex.route.Spec
+	ex.rec.Route = spec.Key
+	switch {
+	case spec.Redirect != nil:
+		ex.redirect(spec.Redirect)
+		return
+	case spec.Direct != nil:
+		ex.ln.counters.direct.Add(1)
+		ex.direct(spec.Direct.Code, spec.Direct.Body, "direct_response")
+		return
+	}
+	if m := ex.h1.maxBody; m > 0 && ex.req.body == bodyLength && ex.req.length > m {
+		ex.refuse(faultBodySize)
+		return
+	}
+	if ex.req.upgrade != nil && !ex.upgradeAllowed() {
+		ex.ln.counters.noWS.Add(1)
+		ex.h1.close = true
+		ex.local(403, "", 0, "upgrade_failed")
+		return
+	}
+	ex.q.Idempotent = ex.req.idempotent()
+	ex.q.Random = rand.Uint64()
+	ex.hash()
+	ex.tries()
+}
+
+// Host, Path, Query, Method and Header make the exchange a router.Request.
+
+// Host is the host as it is matched: lower case.
+func (ex *exchange) Host() string { return view(ex.hostLower) }
+
+// Path is the path without the query. The asterisk form is matched as "/":
+// OPTIONS * asks about the server as a whole.
+func (ex *exchange) Path() string {
+	if len(ex.req.path) == 1 && ex.req.path[0] == '*' {
+		return "/"
+	}
+	return view(ex.req.path)
+}
+
+// Query is what follows the question mark.
+func (ex *exchange) Query() string { return view(ex.req.query) }
+
+// Method is the request's.
+func (ex *exchange) Method() string { return view(ex.req.method) }
+
+// Header returns a field's value, several joined by a comma.
+func (ex *exchange) Header(lower string) (string, bool) {
+	switch lower {
+	case "host":
+		return view(ex.req.host), len(ex.req.host) > 0
+	}
+	v, n := ex.req.lookup(lower)
+	if n <= 1 {
+		return view(v), n == 1
+	}
+	joined := make([]byte, 0, 256) // rare: the same field twice
+	for i := range ex.req.fields {
+		f := &ex.req.fields[i]
+		if equalFold(ex.req.name(f), lower) {
+			if len(joined) > 0 {
+				joined = append(joined, ',')
+			}
+			joined = append(joined, ex.req.value(f)...)
+		}
+	}
+	return view(joined), true
+}
+
+// view makes a string of b without a copy; it is valid as long as b is not
+// written.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// normalize prepares host and path as they are matched and forwarded.
+func (ex *exchange) normalize() {
+	ex.host = ex.req.host
+	if o := ex.http; o.StripAnyPort || o.StripMatchingPort {
+		ex.host = stripPort(ex.host, o.StripAnyPort, ex.ln.bound.Port())
+	}
+	ex.hostLower = ex.host
+	for _, c := range ex.host {
+		if c >= 'A' && c <= 'Z' {
+			ex.hostBuf = append(ex.hostBuf[:0], ex.host...)
+			for i, c := range ex.hostBuf {
+				if c >= 'A' && c <= 'Z' {
+					ex.hostBuf[i] = c | 0x20
+				}
+			}
+			ex.hostLower = ex.hostBuf
+			break
+		}
+	}
+}
+
+// tries sends the request to endpoints until one has answered or the route's
+// rules end it.
+func (ex *exchange) tries() {
+	spec := ex.route.Spec
+	ex.replayed = true
+	retries := ex.retryLimit()
+	var last failure
+	for {
+		lease, err := ex.srv.b.Acquire(ex.route, &ex.q)
+		if err != nil {
+			ex.unserved(err, &last)
+			return
+		}
+		ex.lease = lease
+		ex.attempts++
+		ex.rec.Cluster = lease.Cluster.Spec().Name
+		ex.rec.Upstream = lease.Endpoint.Address()
+		f := ex.try()
+		lease.Done(balancer.Outcome{Result: f.result, Status: ex.resp.status, Elapsed: ex.rec.UpstreamTime})
+		if f.result == balancer.OK || ex.begun {
+			return
+		}
+		last = f
+		if f.result == balancer.Canceled || ex.h1.failed != nil {
+			ex.giveUp(&f)
+			return
+		}
+		if !ex.mayRetry(&f, &spec.Retry, &retries) {
+			ex.giveUp(&f)
+			return
+		}
+	}
+}
+
+// failure is why a try has not answered.
+type failure struct {
+	result    balancer.Result
+	reason    string // Envoy's words, facts 6.8
+	transport string
+	flag      Flags
+	unsent    bool // the endpoint cannot have seen any of it
+	status    int  // of a response that the retry policy may not like
+	perTry    bool
+}
+
+// unserved answers where no endpoint was given.
+func (ex *exchange) unserved(err error, last *failure) {
+	switch {
+	case errors.Is(err, balancer.ErrCanceled):
+		ex.clientGone()
+	case last.reason != "" && !errors.Is(err, balancer.ErrOverflow):
+		ex.giveUp(last)
+	case errors.Is(err, balancer.ErrNoCluster):
+		ex.ln.counters.noCluster.Add(1)
+		code := ex.route.Spec.ClusterNotFoundCode
+		if code == 0 {
+			code = 503
+		}
+		ex.local(code, "", FlagNC, "cluster_not_found")
+	case errors.Is(err, balancer.ErrOverflow):
+		ex.giveUp(&failure{reason: "overflow", flag: FlagUO})
+	default:
+		ex.addResp = append(ex.addResp[:0], pair{"retry-after", retryAfter})
+		ex.local(503, "no healthy upstream", FlagUH, "no_healthy_upstream")
+	}
+}
+
+var retryAfter = []byte("1")

@@ -1,0 +1,348 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+)
+
+// h1stream is an exchange's stream where the client speaks HTTP/1.1 (RFC 9112)
+// or 1.0.
+type h1stream struct {
+	c   *conn
+	req *request
+
+	headBuf *buffer // holds the request's head; views point into it
+	left    int64   // of a body with a length
+	chunk   chunks
+	ended   bool  // the body's end has been read
+	got     int64 // octets of body
+	maxBody int64 // 0: no limit
+	failed  error // what readBody ended in
+
+	out       *buffer
+	respBody  bodyKind // how the response is framed, for the client
+	respLeft  int64
+	started   bool // the response's head is on its way
+	complete  bool // so is its last octet
+	close     bool // the connection ends after this exchange
+	sent      int64
+	uploading bool // another goroutine reads the body and owns the deadline
+
+	interrupted atomic.Bool // that goroutine is to end
+}
+
+func (h *h1stream) begin(c *conn, req *request) {
+	h.c, h.req = c, req
+	h.headBuf, h.out = c.in, nil
+	h.left, h.got, h.sent, h.respLeft = req.length, 0, 0, 0
+	h.ended = req.body == bodyNone || req.body == bodyLength && req.length == 0
+	h.failed = nil
+	h.started, h.complete, h.uploading = false, false, false
+	h.interrupted.Store(false)
+	h.close = !req.keepAlive
+	if req.body == bodyChunked {
+		h.chunk.reset()
+	}
+}
+
+// end gives the buffers back; what the client has pipelined stays in c.in.
+func (h *h1stream) end() {
+	putBuffer(h.out)
+	h.out = nil
+	if h.c.in != h.headBuf {
+		putBuffer(h.headBuf)
+	}
+	h.headBuf = nil
+	h.c.release()
+	h.c, h.req = nil, nil
+}
+
+func (h *h1stream) readBody(wait bool) ([]byte, error) {
+	if h.failed != nil {
+		return nil, h.failed
+	}
+	for !h.ended {
+		if len(h.c.unread()) == 0 {
+			if h.c.in == h.headBuf {
+				h.c.in = nil // the head is still needed
+			}
+			if err := h.fillBody(wait); err != nil {
+				return nil, err
+			}
+		}
+		in := h.c.in
+		if h.req.body == bodyLength {
+			n := int(min(h.left, int64(in.len())))
+			piece := in.b[in.r : in.r+n]
+			in.r += n
+			if h.left -= int64(n); h.left == 0 {
+				h.ended = true
+			}
+			h.got += int64(n)
+			return piece, nil
+		}
+		piece, used, f := h.chunk.next(in.bytes())
+		in.r += used
+		if f != nil {
+			return nil, h.fail(f)
+		}
+		h.ended = h.chunk.done()
+		if len(piece) > 0 {
+			if h.got += int64(len(piece)); h.maxBody > 0 && h.got > h.maxBody {
+				return nil, h.fail(faultBodySize)
+			}
+			return piece, nil
+		}
+	}
+	return nil, io.EOF
+}
+
+func (h *h1stream) fillBody(wait bool) error {
+	if h.left > smallBuffer {
+		h.c.readMin = largeBuffer
+	}
+	var err error
+	if wait {
+		h.c.arm(h.c.streamIdle)
+		err = h.c.fill(largeBuffer)
+	} else {
+		err = h.c.fillNow(largeBuffer)
+	}
+	h.c.readMin = 0
+	if err == nil {
+		h.c.ln.counters.rx.Add(uint64(h.c.readN))
+		return nil
+	}
+	if err == errWouldBlock {
+		return err
+	}
+	if h.interrupted.Load() {
+		return errInterrupted
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return h.fail(err)
+}
+
+func (h *h1stream) fail(err error) error {
+	h.failed, h.close = err, true
+	return err
+}
+
+func (h *h1stream) requestTrailers() []byte {
+	if h.req.body != bodyChunked {
+		return nil
+	}
+	return h.chunk.trailers
+}
+
+func (h *h1stream) interruptBody() {
+	h.interrupted.Store(true)
+	h.c.abortRead()
+}
+
+var errInterrupted = errors.New("the upload was stopped")
+
+func (h *h1stream) sendContinue() error {
+	if !h.req.expect {
+		return nil
+	}
+	h.req.expect = false
+	// RFC 9110 section 10.1.1: may be omitted where content has come already.
+	if h.got > 0 || len(h.c.unread()) > 0 {
+		return nil
+	}
+	return h.c.write(continueLine)
+}
+
+var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+func (h *h1stream) sendInterim(r *response) error {
+	if h.req.minor == 0 {
+		return nil // RFC 9110 section 15.2: not to an HTTP/1.0 client
+	}
+	o := h.buf()
+	b := appendStatusLine(o.b[:o.w], r)
+	b = appendFields(b, &r.head)
+	h.commit(append(b, "\r\n"...))
+	return h.flush()
+}
+
+// buf is the output buffer.
+func (h *h1stream) buf() *buffer {
+	if h.out == nil {
+		h.out = getBuffer(smallBuffer)
+	}
+	return h.out
+}
+
+// commit stores what was appended to the output buffer, which may have moved.
+func (h *h1stream) commit(b []byte) {
+	h.out.b, h.out.w = b[:cap(b)], len(b)
+}
+
+func (h *h1stream) sendHead(r *response, add []pair, body bodyKind, length int64, close bool) error {
+	h.started = true
+	h.close = h.close || close
+	o := h.buf()
+	b := appendStatusLine(o.b[:o.w], r)
+	b = appendFields(b, &r.head)
+	b = appendPairs(b, add)
+	h.respBody = body
+	switch {
+	case r.status == 204 || r.status < 200:
+		// RFC 9110 section 8.6: no Content-Length here.
+		h.respBody = bodyNone
+	case body == bodyLength:
+		b = append(b, "content-length: "...)
+		b = appendDecimal(b, length)
+		b = append(b, "\r\n"...)
+		h.respLeft = length
+	case body == bodyChunked || body == bodyClose:
+		if h.req.minor == 0 {
+			h.respBody, h.close = bodyClose, true
+		} else if body == bodyChunked || r.hasBody(h.req.isHead) {
+			// A response that ends with its connection is put in chunks: ours
+			// need not end.
+			b = append(b, "transfer-encoding: chunked\r\n"...)
+			h.respBody = bodyChunked
+		}
+	}
+	if !r.hasBody(h.req.isHead) {
+		h.respBody = bodyNone
+	}
+	if h.close {
+		b = append(b, "connection: close\r\n"...)
+	} else if h.req.minor == 0 {
+		b = append(b, "connection: keep-alive\r\n"...)
+	}
+	h.commit(append(b, "\r\n"...))
+	return nil
+}
+
+func (h *h1stream) sendBody(p []byte) error {
+	if h.respBody == bodyNone || len(p) == 0 {
+		return nil
+	}
+	h.sent += int64(len(p))
+	o := h.buf()
+	const framing = 24 // a chunk's size line and end
+	if o.w+len(p)+framing > len(o.b) && o.w > 0 {
+		if err := h.flush(); err != nil {
+			return err
+		}
+		o = h.buf()
+	}
+	if h.respBody == bodyChunked {
+		h.commit(appendChunkSize(o.b[:o.w], len(p)))
+		if len(p)+framing > len(o.b)-o.w {
+			if err := h.flush(); err != nil {
+				return err
+			}
+			if err := h.write(p); err != nil {
+				return err
+			}
+			h.commit(append(h.buf().b[:0], "\r\n"...))
+			return nil
+		}
+		b := append(o.b[:o.w], p...)
+		h.commit(append(b, "\r\n"...))
+		return nil
+	}
+	h.respLeft -= int64(len(p))
+	if len(p) > len(o.b)-o.w {
+		return h.write(p)
+	}
+	h.commit(append(o.b[:o.w], p...))
+	return nil
+}
+
+func (h *h1stream) endBody(trailers []byte) error {
+	if h.respBody == bodyChunked {
+		o := h.buf()
+		b := append(o.b[:o.w], "0\r\n"...)
+		b = append(b, trailers...)
+		h.commit(append(b, "\r\n"...))
+	}
+	err := h.flush()
+	if err == nil {
+		h.complete = true
+	}
+	return err
+}
+
+func (h *h1stream) flush() error {
+	if h.out == nil || h.out.w == 0 {
+		return nil
+	}
+	err := h.write(h.out.b[:h.out.w])
+	h.out.w = 0
+	return err
+}
+
+func (h *h1stream) write(p []byte) error {
+	if !h.uploading {
+		h.c.arm(h.c.streamIdle)
+	}
+	h.c.ln.counters.tx.Add(uint64(len(p)))
+	err := h.c.write(p)
+	if err != nil {
+		h.close = true
+	}
+	return err
+}
+
+func (h *h1stream) attach(up *upConn)     { h.c.attach(up) }
+func (h *h1stream) canceled() bool        { return h.c.isCanceled() }
+func (h *h1stream) hold() <-chan struct{} { return h.c.hold() }
+
+// statusLines are whole lines for the statuses that have a name.
+var statusLines = func() (t [600]string) {
+	for code := range t {
+		if text := http.StatusText(code); text != "" {
+			t[code] = "HTTP/1.1 " + strconv.Itoa(code) + " " + text + "\r\n"
+		}
+	}
+	return t
+}()
+
+// appendStatusLine keeps the upstream's reason phrase; the version is ours.
+func appendStatusLine(b []byte, r *response) []byte {
+	if r.reason == nil && r.status < len(statusLines) && statusLines[r.status] != "" {
+		return append(b, statusLines[r.status]...)
+	}
+	b = append(b, "HTTP/1.1 "...)
+	b = appendDecimal(b, int64(r.status))
+	b = append(b, ' ')
+	b = append(b, r.reason...)
+	return append(b, "\r\n"...)
+}
+
+// appendFields writes the fields that are passed on, each framed anew.
+func appendFields(b []byte, h *head) []byte {
+	for i := range h.fields {
+		f := &h.fields[i]
+		if f.drop {
+			continue
+		}
+		b = append(b, h.data[f.name:f.nameEnd]...)
+		b = append(b, ": "...)
+		b = append(b, h.data[f.value:f.valueEnd]...)
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
+
+func appendPairs(b []byte, add []pair) []byte {
+	for i := range add {
+		b = append(b, add[i].name...)
+		b = append(b, ": "...)
+		b = append(b, add[i].value...)
+		b = append(b, "\r\n"...)
+	}
+	return b
+}

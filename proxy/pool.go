@@ -1,0 +1,315 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/dockerlb/dockerlb/balancer"
+)
+
+// PoolOptions bound the upstream connections. Zero fields have defaults.
+type PoolOptions struct {
+	// MaxIdle is how many idle connections an endpoint keeps; 512.
+	MaxIdle int
+	// IdleTimeout is how long, where the cluster says nothing; 60 s.
+	IdleTimeout time.Duration
+	// ConnectTimeout, where the cluster says nothing; 2 s.
+	ConnectTimeout time.Duration
+}
+
+func (o *PoolOptions) defaults() {
+	if o.MaxIdle == 0 {
+		o.MaxIdle = 512
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = 60 * time.Second
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 2 * time.Second
+	}
+}
+
+// Pools makes the pool of each endpoint and owns what all connections share:
+// the clock and the watcher. It is made before the balancer, which gets NewSlot
+// in its options, and closed after the Server.
+type Pools struct {
+	o       PoolOptions
+	clk     *clock
+	watch   *watcher
+	dialer  net.Dialer
+	mu      sync.Mutex
+	pools   map[*pool]struct{}
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+// NewPools makes the factory.
+func NewPools(o PoolOptions) (*Pools, error) {
+	o.defaults()
+	w, err := newWatcher()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pools{
+		o: o, clk: newClock(), watch: w,
+		pools: make(map[*pool]struct{}),
+		stop:  make(chan struct{}), stopped: make(chan struct{}),
+	}
+	go p.sweep()
+	return p, nil
+}
+
+// NewSlot is balancer.Options.NewSlot.
+func (p *Pools) NewSlot(e *balancer.Endpoint) balancer.Slot {
+	pl := &pool{pools: p, endpoint: e}
+	p.mu.Lock()
+	p.pools[pl] = struct{}{}
+	p.mu.Unlock()
+	return pl
+}
+
+// Close closes all idle connections and ends the goroutines. Servers that use
+// it must have been shut down.
+func (p *Pools) Close() {
+	close(p.stop)
+	<-p.stopped
+	for _, pl := range p.all() {
+		pl.Close()
+	}
+	p.watch.close()
+	p.clk.close()
+}
+
+func (p *Pools) all() []*pool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]*pool, 0, len(p.pools))
+	for pl := range p.pools {
+		all = append(all, pl)
+	}
+	return all
+}
+
+// sweep closes what has been idle for too long.
+func (p *Pools) sweep() {
+	defer close(p.stopped)
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-t.C:
+		}
+		for _, pl := range p.all() {
+			pl.expire(p.clk.now())
+		}
+	}
+}
+
+// pool is the idle connections to one endpoint, used last in first out, so that
+// those not needed grow old and are closed. The mutex is held for no I/O.
+type pool struct {
+	pools    *Pools
+	endpoint *balancer.Endpoint
+
+	mu     sync.Mutex
+	idle   []*upConn
+	epoch  int // counts Drain: a connection of an earlier epoch is not kept
+	closed bool
+}
+
+// upConn is a connection to an endpoint. Who took it out of the pool owns it.
+type upConn struct {
+	sock
+	pool     *pool
+	epoch    int
+	token    int // the watcher's
+	requests uint32
+	since    int64 // idle since, coarse
+	idle     bool  // guarded by pool.mu
+	hup      bool  // guarded by pool.mu: the peer has closed
+	reused   bool  // this use is not its first
+}
+
+var (
+	errOverflow       = errors.New("overflow")
+	errConnectTimeout = errors.New("connection timeout")
+)
+
+// take returns an idle connection, or nil. careful: the request may not be sent
+// twice, so the connection must be known to be open as of now; the watcher
+// alone may be a moment late.
+func (p *pool) take(careful bool) *upConn {
+	for {
+		p.mu.Lock()
+		n := len(p.idle)
+		if n == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		u := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		u.idle = false
+		hup := u.hup
+		p.mu.Unlock()
+		if hup || careful && !u.peek() {
+			u.discard()
+			continue
+		}
+		u.reused = true
+		return u
+	}
+}
+
+// dial makes a new connection. The error is errOverflow, errConnectTimeout or
+// the dial's own.
+func (p *pool) dial(ctx context.Context) (*upConn, error) {
+	if !p.endpoint.ConnOpen() {
+		return nil, errOverflow
+	}
+	limit := p.endpoint.Cluster().Spec().ConnectTimeout
+	if limit == 0 {
+		limit = p.pools.o.ConnectTimeout
+	}
+	d := p.pools.dialer
+	d.Timeout = limit
+	c, err := d.DialContext(ctx, "tcp", p.endpoint.Address().String())
+	if err != nil {
+		var ne net.Error
+		timeout := errors.As(err, &ne) && ne.Timeout()
+		p.endpoint.ConnFailed(timeout)
+		if timeout {
+			err = errConnectTimeout
+		}
+		return nil, err
+	}
+	u := &upConn{pool: p, token: -1}
+	if err := u.init(c.(*net.TCPConn), p.pools.clk); err != nil {
+		c.Close()
+		p.endpoint.ConnFailed(false)
+		return nil, err
+	}
+	p.mu.Lock()
+	u.epoch = p.epoch
+	p.mu.Unlock()
+	// Not watched is slower, not wrong: a descriptor limit of epoll.
+	u.token, _ = p.pools.watch.add(&u.sock, u)
+	return u, nil
+}
+
+// put gives a connection back after a complete exchange, or closes it.
+func (u *upConn) put() {
+	p := u.pool
+	u.requests++
+	u.disarm()
+	limit := p.endpoint.Cluster().Spec().MaxRequestsPerConn
+	if u.in != nil && u.in.len() > 0 || u.aborted.Load() || limit > 0 && u.requests >= limit {
+		u.discard()
+		return
+	}
+	u.release()
+	u.since = p.pools.clk.now()
+	p.mu.Lock()
+	if p.closed || u.hup || u.epoch != p.epoch || len(p.idle) >= p.pools.o.MaxIdle {
+		p.mu.Unlock()
+		u.discard()
+		return
+	}
+	u.idle = true
+	p.idle = append(p.idle, u)
+	p.mu.Unlock()
+}
+
+// discard closes a connection that its caller owns.
+func (u *upConn) discard() {
+	u.pool.pools.watch.remove(u.token)
+	u.close()
+	u.pool.endpoint.ConnClosed()
+}
+
+// hangup is the watcher's: an idle connection that the endpoint has closed
+// leaves the pool at once, a busy one is not put back.
+func (u *upConn) hangup(bool) (forget bool) {
+	p := u.pool
+	p.mu.Lock()
+	u.hup = true
+	if !u.idle {
+		p.mu.Unlock()
+		return false
+	}
+	p.cut(u)
+	p.mu.Unlock()
+	u.close()
+	p.endpoint.ConnClosed()
+	return true
+}
+
+// cut takes u out of the idle ones; p.mu is held.
+func (p *pool) cut(u *upConn) {
+	for i, v := range p.idle {
+		if v == u {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			break
+		}
+	}
+	u.idle = false
+}
+
+func (p *pool) expire(now int64) {
+	limit := p.endpoint.Cluster().Spec().IdleTimeout
+	if limit == 0 {
+		limit = p.pools.o.IdleTimeout
+	}
+	var old []*upConn
+	p.mu.Lock()
+	n := 0 // the oldest come first
+	for n < len(p.idle) && now-p.idle[n].since > int64(limit) {
+		p.idle[n].idle = false
+		n++
+	}
+	if n > 0 {
+		old = append(old, p.idle[:n]...)
+		p.idle = append(p.idle[:0], p.idle[n:]...)
+	}
+	p.mu.Unlock()
+	for _, u := range old {
+		u.discard()
+	}
+}
+
+// Drain closes the idle connections; busy ones finish and are not kept.
+func (p *pool) Drain() {
+	p.mu.Lock()
+	p.epoch++
+	p.mu.Unlock()
+	p.empty()
+}
+
+// Close is Drain for good.
+func (p *pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.empty()
+	p.pools.mu.Lock()
+	delete(p.pools.pools, p)
+	p.pools.mu.Unlock()
+}
+
+func (p *pool) empty() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	for _, u := range idle {
+		u.idle = false
+	}
+	p.mu.Unlock()
+	for _, u := range idle {
+		u.discard()
+	}
+}

@@ -1,0 +1,138 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"github.com/dockerlb/dockerlb/balancer"
+)
+
+// local answers for ourselves (facts 6.8).
+func (ex *exchange) local(status int, body string, flag Flags, details string) {
+	ex.rec.Flags |= flag
+	ex.direct(status, []byte(body), details)
+}
+
+// direct answers with a body of our own, text/plain where there is one.
+func (ex *exchange) direct(status int, body []byte, details string) {
+	ex.rec.Status, ex.rec.Details = status, details
+	ex.begun = true
+	r := &ex.resp
+	r.reset()
+	r.status = status
+	if len(body) > 0 {
+		ex.addResp = append(ex.addResp, pair{"content-type", textPlain})
+	}
+	ex.respond()
+	if ex.stream.sendHead(r, ex.addResp, bodyLength, int64(len(body)), false) == nil &&
+		ex.stream.sendBody(body) == nil {
+		_ = ex.stream.endBody(nil) // fails where the client has gone: nobody to tell
+	}
+	ex.addResp = ex.addResp[:0]
+}
+
+var textPlain = []byte("text/plain")
+
+// refuse answers a request that must not be served, and ends the connection:
+// where it ends is not known.
+func (ex *exchange) refuse(f *fault) bool {
+	ex.h1.close = true
+	flag := Flags(0)
+	if f.status == 400 || f.status == 501 || f.status == 505 {
+		flag = FlagDPE
+		ex.ln.counters.cxProtocolError.Add(1)
+	} else {
+		ex.ln.counters.tooLarge.Add(1)
+	}
+	ex.local(f.status, "", flag, f.detail)
+	return false
+}
+
+// clientGone ends an exchange whose client is not there any more.
+func (ex *exchange) clientGone() {
+	ex.h1.close = true
+	ex.rec.Flags |= FlagDC
+	ex.rec.Details = "downstream_remote_disconnect"
+	ex.ln.counters.rxReset.Add(1)
+}
+
+// giveUp answers for a request that no endpoint has answered.
+func (ex *exchange) giveUp(f *failure) {
+	if err := ex.h1.failed; err != nil {
+		var ft *fault
+		switch {
+		case errors.As(err, &ft):
+			ex.refuse(ft)
+		case isTimeout(err) && !ex.stream.canceled():
+			ex.h1.close = true
+			ex.h1.c.disarm()
+			ex.ln.counters.rqIdle.Add(1)
+			ex.local(408, "stream timeout", FlagSI, "stream_idle_timeout")
+		default:
+			ex.clientGone()
+		}
+		return
+	}
+	switch f.result {
+	case balancer.Canceled:
+		ex.clientGone()
+	case balancer.Timeout:
+		details := "response_timeout"
+		if f.perTry {
+			details = "upstream_per_try_timeout"
+		}
+		ex.ln.counters.rqTimeout.Add(1)
+		ex.local(504, "upstream request timeout", FlagUT, details)
+	case balancer.Protocol:
+		ex.local(502, ex.resetBody(f), FlagUPE, ex.resetDetails(f))
+	default:
+		if f.flag&FlagUO != 0 {
+			ex.addResp = append(ex.addResp[:0], pair{"x-envoy-overloaded", valueTrue})
+		}
+		ex.local(503, ex.resetBody(f), f.flag, ex.resetDetails(f))
+	}
+}
+
+var valueTrue = []byte("true")
+
+// resetBody is Envoy's template (facts 6.8).
+func (ex *exchange) resetBody(f *failure) string {
+	s := "upstream connect error or disconnect/reset before headers. "
+	if ex.attempts > 1 {
+		s += "retried and the latest "
+	}
+	s += "reset reason: " + f.reason
+	if f.transport != "" {
+		s += ", transport failure reason: " + f.transport
+	}
+	return s
+}
+
+func (ex *exchange) resetDetails(f *failure) string {
+	s := "upstream_reset_before_response_started{" + f.reason
+	if f.transport != "" {
+		s += "|" + f.transport
+	}
+	b := []byte(s + "}")
+	for i := range b {
+		if b[i] == ' ' {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}
+
+// respond decides on the fields of every response, ours and the endpoint's.
+func (ex *exchange) respond() {
+	if !ex.resp.hasDate {
+		ex.addResp = append(ex.addResp, pair{"date", ex.date()})
+	}
+}
+
+// date is now as an IMF-fixdate (RFC 9110 section 5.6.7); RFC 9110 section
+// 6.6.1 asks for it where the response has none.
+func (ex *exchange) date() []byte {
+	n := len(ex.scratch)
+	ex.scratch = time.Now().UTC().AppendFormat(ex.scratch, "Mon, 02 Jan 2006 15:04:05 GMT")
+	return ex.scratch[n:]
+}

@@ -1,0 +1,222 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// sock is a TCP connection as the engine uses it: reads that hold a buffer only
+// while there is something to hold, deadlines that cost an atomic store, and a
+// way to cut it off from another goroutine.
+//
+// One goroutine reads and one writes (they may be the same); abort and tick
+// come from others.
+type sock struct {
+	tcp  *net.TCPConn
+	raw  syscall.RawConn
+	in   *buffer // read and not yet used; nil: nothing
+	node clockNode
+	clk  *clock
+
+	// deadline is on the clock's coarse time; 0: none; fired: the clock has
+	// seen it pass and has cut, or is about to cut, the connection off.
+	deadline atomic.Int64
+	exact    bool // a deadline of the connection itself is set; the owner's
+	mu       sync.Mutex
+	aborted  atomic.Bool
+	closed   bool // guarded by mu
+
+	readFn  func(uintptr) bool
+	readMin int  // size of a buffer to read into, where there is none
+	readNow bool // do not wait: errWouldBlock
+	readN   int
+	readErr error
+}
+
+const fired = -1
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+var errWouldBlock = errors.New("nothing to read now")
+
+func (s *sock) init(tcp *net.TCPConn, clk *clock) error {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	s.tcp, s.raw, s.clk = tcp, raw, clk
+	s.readFn = s.tryRead
+	clk.join(&s.node, s)
+	return nil
+}
+
+// arm limits what follows to d from now; 0: no limit.
+func (s *sock) arm(d time.Duration) {
+	s.disarm()
+	switch {
+	case d <= 0:
+	case d < exactBelow:
+		s.exact = true
+		_ = s.tcp.SetDeadline(time.Now().Add(d)) // fails on a closed connection, which the next call reports
+	default:
+		s.deadline.Store(s.clk.now() + int64(d))
+	}
+}
+
+// disarm lifts the limit. Where the clock has just fired, what it did is undone:
+// the operation that it limited has ended.
+func (s *sock) disarm() {
+	was := s.deadline.Load()
+	if was == 0 && !s.exact {
+		return
+	}
+	if was != 0 && s.deadline.Swap(0) != fired && !s.exact {
+		return
+	}
+	s.mu.Lock()
+	s.exact = false
+	if !s.aborted.Load() {
+		_ = s.tcp.SetDeadline(time.Time{})
+	}
+	s.mu.Unlock()
+}
+
+// tick cuts the connection off where its deadline has passed.
+func (s *sock) tick(now int64) {
+	d := s.deadline.Load()
+	if d <= 0 || d > now {
+		return
+	}
+	s.mu.Lock()
+	if s.deadline.CompareAndSwap(d, fired) {
+		_ = s.tcp.SetDeadline(longAgo)
+	}
+	s.mu.Unlock()
+}
+
+// abort makes every operation of the connection fail at once and for good; from
+// any goroutine.
+func (s *sock) abort() {
+	s.mu.Lock()
+	s.aborted.Store(true)
+	if !s.closed {
+		_ = s.tcp.SetDeadline(longAgo)
+	}
+	s.mu.Unlock()
+}
+
+// close ends the connection. Unread data makes the kernel send RST, which is
+// wanted nowhere but in cut.
+func (s *sock) close() {
+	s.node.leave()
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		_ = s.tcp.Close()
+	}
+	s.mu.Unlock()
+	putBuffer(s.in)
+	s.in = nil
+}
+
+// fill reads at least one octet more into in, waiting for it. max bounds how
+// large in may grow.
+func (s *sock) fill(max int) error {
+	s.readNow = false
+	return s.read(max)
+}
+
+// fillNow is fill without waiting.
+func (s *sock) fillNow(max int) error {
+	s.readNow = true
+	return s.read(max)
+}
+
+func (s *sock) read(max int) error {
+	if s.in != nil {
+		if s.in.r == s.in.w {
+			s.in.r, s.in.w = 0, 0
+		} else if s.in.w == len(s.in.b) {
+			s.in = s.in.grow(max)
+		}
+	}
+	s.readN, s.readErr = 0, nil
+	if err := s.raw.Read(s.readFn); err != nil {
+		return err
+	}
+	return s.readErr
+}
+
+// tryRead is called by the runtime's poller, at once and whenever the socket
+// has become readable. It must try the read before it answers "wait": the
+// poller is edge-triggered. While it waits there is no buffer.
+func (s *sock) tryRead(fd uintptr) bool {
+	b := s.in
+	if b == nil {
+		b = getBuffer(s.readMin)
+	}
+	for {
+		n, err := sysRead(fd, b.b[b.w:])
+		switch {
+		case n > 0:
+			b.w += n
+			s.in, s.readN = b, n
+			return true
+		case err == syscall.EINTR:
+			continue
+		}
+		if b.len() == 0 {
+			putBuffer(b)
+			s.in = nil
+		}
+		switch {
+		case err == syscall.EAGAIN:
+			if s.readNow {
+				s.readErr = errWouldBlock
+				return true
+			}
+			return false
+		case err != nil:
+			s.readErr = os.NewSyscallError("read", err)
+		default:
+			s.readErr = io.EOF
+		}
+		return true
+	}
+}
+
+// release gives an empty buffer back.
+func (s *sock) release() {
+	if s.in != nil && s.in.r == s.in.w {
+		putBuffer(s.in)
+		s.in = nil
+	}
+}
+
+// unread is what has been read and not used.
+func (s *sock) unread() []byte {
+	if s.in == nil {
+		return nil
+	}
+	return s.in.bytes()
+}
+
+func (s *sock) write(p []byte) error {
+	_, err := s.tcp.Write(p)
+	return err
+}
+
+// isTimeout reports whether an operation ended by its deadline or by abort.
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// isReset reports whether the peer cut the connection, rather than closing it.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

@@ -1,0 +1,40 @@
+package proxy
+
+// stream is the client's side of one exchange, whatever protocol it speaks.
+// The exchange's goroutine calls it, but for readBody, which the goroutine that
+// uploads a long body calls; it never runs beside itself.
+type stream interface {
+	// readBody returns the next piece of the request's body, a view valid
+	// until the next call, and io.EOF after the last one. Without wait it
+	// returns errWouldBlock where nothing is there. A *fault is the client's.
+	readBody(wait bool) ([]byte, error)
+	// requestTrailers are whole field lines, after readBody's io.EOF.
+	requestTrailers() []byte
+	// interruptBody makes a waiting readBody return.
+	interruptBody()
+	// sendContinue answers Expect: 100-continue, once.
+	sendContinue() error
+	// sendInterim sends a 1xx response at once.
+	sendInterim(r *response) error
+	// sendHead begins the response. add are fields besides those of r that are
+	// not dropped. body says what follows; close asks to end the connection.
+	sendHead(r *response, add []pair, body bodyKind, length int64, close bool) error
+	// sendBody sends or keeps a piece of the body until flush.
+	sendBody(p []byte) error
+	flush() error
+	// endBody ends the response, with trailers as whole field lines.
+	endBody(trailers []byte) error
+	// attach makes up the connection that is cut off when the client goes away,
+	// nil none; canceled tells whether that has happened.
+	attach(up *upConn)
+	canceled() bool
+	// hold gives a channel that is closed when the client goes away.
+	hold() <-chan struct{}
+}
+
+// pair is a field to add. The value is a view that lives as long as the
+// exchange.
+type pair struct {
+	name  string
+	value []byte
+}

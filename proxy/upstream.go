@@ -1,0 +1,360 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/dockerlb/dockerlb/balancer"
+)
+
+// try sends the request to the lease's endpoint and relays what it answers.
+func (ex *exchange) try() failure {
+	p, ok := ex.lease.Endpoint.Slot().(*pool)
+	if !ok {
+		return failure{result: balancer.ConnectFail, reason: "local connection failure", flag: FlagUF, unsent: true}
+	}
+	fresh := false
+	for {
+		var up *upConn
+		if !fresh {
+			up = p.take(!ex.q.Idempotent)
+		}
+		if up == nil {
+			var err error
+			if up, err = p.dial(context.Background()); err != nil {
+				return dialFailure(err)
+			}
+			up.reused = false
+		}
+		f, stale := ex.tryOn(up)
+		if !stale {
+			return f
+		}
+		// The endpoint had closed the kept connection, as it may at any time
+		// (RFC 9112 section 9.3.1): not its fault, and the request, which it
+		// has not answered, is safe to send again.
+		fresh = true
+	}
+}
+
+// tryOn uses one connection. stale: it was a kept one and ended before a single
+// octet of response, and the request may be sent again.
+func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
+	ex.stream.attach(up)
+	ex.uploadTo = up
+	ex.resp.reset()
+	reuse := false
+	defer func() {
+		ex.stopUpload()
+		ex.stream.attach(nil)
+		ex.uploadTo = nil
+		if reuse {
+			up.put()
+		} else {
+			up.discard()
+		}
+	}()
+	if err := ex.stream.sendContinue(); err != nil {
+		return ex.canceledBy(), false
+	}
+	ex.sentAt = time.Now()
+	ex.forward()
+	if err := ex.sendRequest(up); err != nil {
+		if f, gone := ex.clientFailure(err); gone {
+			return f, false
+		}
+		// The endpoint does not read on. It may have answered before: look.
+	}
+	f, reuse = ex.receive(up)
+	if f.result == balancer.Reset && up.reused && up.readN == 0 && ex.q.Idempotent && ex.replayed && !ex.begun {
+		return f, true
+	}
+	return f, false
+}
+
+// dialFailure sorts a dial's error.
+func dialFailure(err error) failure {
+	f := failure{result: balancer.ConnectFail, flag: FlagUF, unsent: true}
+	switch {
+	case errors.Is(err, errOverflow):
+		f.reason, f.flag = "overflow", FlagUO
+	case errors.Is(err, errConnectTimeout):
+		f.reason = "connection timeout"
+	default:
+		f.reason = "remote connection failure"
+		var no syscall.Errno
+		if errors.As(err, &no) {
+			f.transport = "delayed connect error: " + no.Error()
+			if no == syscall.ECONNREFUSED {
+				f.transport = "delayed connect error: Connection refused"
+			}
+		} else {
+			var op *net.OpError
+			if errors.As(err, &op) {
+				f.transport = op.Err.Error()
+			}
+		}
+	}
+	return f
+}
+
+// receive reads the response and relays it. reuse: the connection may be kept.
+func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
+	limits := headLimits{bytes: ex.srv.limits.HeadBytes, fields: 4 * ex.srv.limits.HeadFields}
+	up.readN = 0
+	wait, perTry := ex.headLimit()
+	up.arm(wait)
+	for interim := 0; ; {
+		if len(up.unread()) == 0 {
+			// Nothing there yet: where the request's body is complete this is
+			// where the exchange waits.
+			if err := up.fill(limits.bytes + 1); err != nil {
+				return ex.readFailure(up, err, perTry), false
+			}
+		}
+		for {
+			done, fault := ex.resp.parse(up.unread(), limits, ex.req.isHead)
+			if fault != nil {
+				return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
+			}
+			if done {
+				break
+			}
+			if err := up.fill(limits.bytes + 1); err != nil {
+				return ex.readFailure(up, err, perTry), false
+			}
+		}
+		ex.rec.UpstreamTime = time.Since(ex.sentAt)
+		up.in.r += ex.resp.size
+		if ex.resp.status == 101 {
+			return ex.switchProtocols(up)
+		}
+		if ex.resp.status >= 200 {
+			break
+		}
+		// RFC 9110 section 15.2: interim responses are passed on.
+		if interim++; interim > maxInterim {
+			return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
+		}
+		if err := ex.stream.sendInterim(&ex.resp); err != nil {
+			return ex.canceledBy(), false
+		}
+		ex.resp.reset()
+	}
+	if f, again := ex.dislikes(); again {
+		return f, false
+	}
+	return ex.relay(up)
+}
+
+const maxInterim = 64
+
+// relay passes the final response on.
+func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
+	r := &ex.resp
+	hasBody := r.hasBody(ex.req.isHead)
+	uploading := !ex.uploadOver()
+	ex.begun = true
+	ex.rec.Status = r.status
+	ex.rec.Details = "via_upstream"
+	ex.respond()
+	if uploading {
+		ex.ln.counters.early.Add(1)
+	}
+	// The head's bytes must stay until they are written: sendHead copies them.
+	if err := ex.stream.sendHead(r, ex.addResp, r.body, r.length, uploading); err != nil {
+		return ex.canceledBy(), false
+	}
+	var err error
+	var trailers []byte
+	if hasBody {
+		trailers, err = ex.relayBody(up)
+	}
+	if err == nil {
+		err = ex.stream.endBody(trailers)
+		if err != nil {
+			err = errClientWrite
+		}
+	}
+	complete := ex.stopUpload()
+	switch {
+	case err == nil:
+		return failure{result: balancer.OK}, r.keepAlive && complete && !ex.stream.canceled()
+	case errors.Is(err, errClientWrite) || ex.stream.canceled():
+		return ex.canceledBy(), false
+	}
+	// The client has the head: all that is left is to end its connection, so
+	// that it sees the response cut short.
+	ex.h1.close = true
+	_ = ex.stream.flush()
+	if isTimeout(err) {
+		ex.rec.Flags |= FlagSI
+		ex.rec.Details = "stream_idle_timeout"
+		return failure{result: balancer.ResetLate}, false
+	}
+	var ft *fault
+	if errors.As(err, &ft) {
+		ex.rec.Flags |= FlagUPE
+		ex.rec.Details = "upstream_reset_after_response_started{protocol_error}"
+		return failure{result: balancer.Protocol}, false
+	}
+	ex.rec.Flags |= FlagUC
+	ex.rec.Details = "upstream_reset_after_response_started{connection_termination}"
+	return failure{result: balancer.ResetLate}, false
+}
+
+var errClientWrite = errors.New("the client does not take the response")
+
+// relayBody passes the body on piece by piece, as it comes.
+func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
+	r := &ex.resp
+	idle := ex.idleLimit()
+	switch r.body {
+	case bodyLength:
+		for left := r.length; left > 0; {
+			if len(up.unread()) == 0 {
+				if err := ex.more(up, idle, left); err != nil {
+					return nil, err
+				}
+			}
+			in := up.in
+			n := int(min(left, int64(in.len())))
+			if ex.stream.sendBody(in.b[in.r:in.r+n]) != nil {
+				return nil, errClientWrite
+			}
+			in.r += n
+			left -= int64(n)
+		}
+	case bodyChunked:
+		c := &ex.chunk
+		c.reset()
+		for !c.done() {
+			if len(up.unread()) == 0 {
+				if err := ex.more(up, idle, smallBuffer); err != nil {
+					return nil, err
+				}
+			}
+			piece, used, f := c.next(up.in.bytes())
+			if f != nil {
+				return nil, f
+			}
+			if len(piece) > 0 && ex.stream.sendBody(piece) != nil {
+				return nil, errClientWrite
+			}
+			up.in.r += used
+		}
+		return c.trailers, nil
+	case bodyClose:
+		for {
+			if len(up.unread()) == 0 {
+				if err := ex.more(up, idle, smallBuffer); err != nil {
+					if err == io.EOF {
+						return nil, nil
+					}
+					return nil, err
+				}
+			}
+			if ex.stream.sendBody(up.in.bytes()) != nil {
+				return nil, errClientWrite
+			}
+			up.in.r = up.in.w
+		}
+	}
+	return nil, nil
+}
+
+// more waits for more of the body, after what there is has been sent: an event
+// stream must not be held back. want is how much is still to come, as far as is
+// known.
+func (ex *exchange) more(up *upConn, idle time.Duration, want int64) error {
+	if ex.stream.flush() != nil {
+		return errClientWrite
+	}
+	up.release()
+	if want > smallBuffer {
+		up.readMin = largeBuffer
+	}
+	up.arm(ex.remaining(idle))
+	err := up.fill(largeBuffer)
+	up.readMin = 0
+	return err
+}
+
+// headLimit is how long the response's head may take, and whether it is the
+// try's own limit that is the shortest.
+func (ex *exchange) headLimit() (wait time.Duration, perTry bool) {
+	spec := ex.route.Spec
+	wait = spec.HeadTimeout
+	if spec.Timeout > 0 {
+		if ex.deadline.IsZero() {
+			ex.deadline = time.Now().Add(spec.Timeout)
+		}
+		if left := time.Until(ex.deadline); wait == 0 || left < wait {
+			wait = max(left, time.Millisecond)
+		}
+	}
+	if t := spec.Retry.PerTry; t > 0 && (wait == 0 || t < wait) {
+		return t, true
+	}
+	if wait == 0 {
+		wait = ex.idleLimit()
+	}
+	return wait, false
+}
+
+// idleLimit is how long a body may pause.
+func (ex *exchange) idleLimit() time.Duration {
+	if t := ex.route.Spec.IdleTimeout; t > 0 {
+		return t
+	}
+	return max(ex.h1.c.streamIdle, 0)
+}
+
+// remaining cuts a limit to what the route's own timeout leaves.
+func (ex *exchange) remaining(limit time.Duration) time.Duration {
+	if ex.deadline.IsZero() {
+		return limit
+	}
+	left := max(time.Until(ex.deadline), time.Millisecond)
+	if limit == 0 || left < limit {
+		return left
+	}
+	return limit
+}
+
+// readFailure sorts what ended the wait for a response's head.
+func (ex *exchange) readFailure(up *upConn, err error, perTry bool) failure {
+	if f, gone := ex.clientFailure(err); gone {
+		return f
+	}
+	switch {
+	case isTimeout(err):
+		return failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT, perTry: perTry}
+	case len(up.unread()) > 0:
+		return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}
+	case isReset(err) && !up.reused:
+		return failure{result: balancer.Reset, reason: "remote reset", flag: FlagUR}
+	}
+	return failure{result: balancer.Reset, reason: "connection termination", flag: FlagUC}
+}
+
+// clientFailure tells whether it is the client that has ended the try: by
+// leaving, or by a body that is malformed or too late.
+func (ex *exchange) clientFailure(error) (failure, bool) {
+	if ex.stream.canceled() {
+		return ex.canceledBy(), true
+	}
+	ex.stopUpload()
+	if ex.h1.failed != nil {
+		return ex.canceledBy(), true
+	}
+	return failure{}, false
+}
+
+func (ex *exchange) canceledBy() failure {
+	return failure{result: balancer.Canceled, reason: "local reset", flag: FlagDC}
+}
