@@ -16,8 +16,9 @@
 // session, which is one connection to the engine; they only send to Run and are
 // gone when their session ends. What leaves the package is immutable.
 //
-// Only GET and HEAD are ever sent, to /_ping, /version, /events,
-// /containers/json and /containers/{id}/json: a socket proxy that allows just
-// these will do. The bodies of inspect hold the environment of a container;
+// Only GET and HEAD are ever sent, to /_ping, /version, /info,
+// /events, /containers/json and /containers/{id}/json: a socket proxy that
+// allows just these will do (without /info we only take it that the host can
+// reach its containers). The bodies of inspect hold the environment of a container;
 // they are decoded into the few fields below, never kept and never logged.
 package dockerwatch

@@ -8,8 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/docker/docker/api"
@@ -41,6 +43,9 @@ type engine struct {
 	// ahead is how far the engine's clock is ahead of ours, to the second: an
 	// engine on another machine may be minutes off, and since is in its time.
 	ahead time.Duration
+
+	published sync.Once // guards hidden
+	hidden    bool
 }
 
 // dial connects, negotiates and asks the version.
@@ -166,6 +171,24 @@ func (e *engine) inspect(ctx context.Context, ref string) (*inspected, error) {
 		return nil, fmt.Errorf("container %.12s: %w", ref, err)
 	}
 	return &c, nil
+}
+
+// publishedOnly asks the engine once: Docker Desktop runs it in a machine of its
+// own, rootless engines in a network namespace of their own.
+//
+// A socket proxy may refuse /info: then the usual is assumed.
+func (e *engine) publishedOnly(ctx context.Context) bool {
+	e.published.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+		defer cancel()
+		var info struct {
+			OperatingSystem string
+			SecurityOptions []string
+		}
+		_, err := e.get(ctx, "/info", &info)
+		e.hidden = err == nil && (strings.Contains(info.OperatingSystem, "Docker Desktop") || slices.Contains(info.SecurityOptions, "name=rootless"))
+	})
+	return e.hidden
 }
 
 // get decodes the answer to a GET through the library's own transport. The

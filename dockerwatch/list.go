@@ -101,7 +101,6 @@ func (m *members) fromList(x *member, l *listed, all []listed) *topology.Contain
 	c.NetworkOf = resolve(borrowedNetwork(l.HostConfig.NetworkMode), all)
 	c.Networks = attachments(l.NetworkSettings.Networks)
 	if !up(c.State) {
-		// A list shows no ports of what does not run; those known stay.
 		ended(&c)
 		c.State = topology.State(l.State)
 		m.judgeStop(x, &c)
@@ -111,6 +110,10 @@ func (m *members) fromList(x *member, l *listed, all []listed) *topology.Contain
 		if c.Health = listedHealth(l); c.Health != topology.HealthStarting {
 			c.HealthNext = time.Time{}
 		}
+	}
+	if !c.Inspected {
+		// Inspect knows more: the list has no ports of a container that uses the
+		// host's network or another one's.
 		c.Ports = listedPorts(l.Ports)
 	}
 	m.judgeStop(x, &c)

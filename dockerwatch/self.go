@@ -80,9 +80,12 @@ func ownIDs(mountinfo, cgroup string) []string {
 	return ids
 }
 
-// inspector is the part of engine that finding ourselves needs.
-type inspector interface {
+// asker is the part of engine that finding ourselves needs.
+type asker interface {
 	inspect(ctx context.Context, ref string) (*inspected, error)
+	// publishedOnly tells whether the engine's containers have addresses that
+	// its own host cannot reach.
+	publishedOnly(ctx context.Context) bool
 }
 
 // findSelf asks the engine who we are; all is its list. lender is the container
@@ -92,11 +95,15 @@ type inspector interface {
 // A hostname may be the user's (hostname: in Compose) and happen to be another
 // container's name or id, so a container counts as us only if its own hostname
 // is ours too, or if the kernel named its id.
-func (p place) findSelf(ctx context.Context, e inspector, all []listed) (self topology.Self, lender string, err error) {
+func (p place) findSelf(ctx context.Context, e asker, all []listed) (self topology.Self, lender string, err error) {
 	self = topology.Self{EmbeddedDNS: p.resolver, HostNetwork: !p.container}
 	us, err := p.inspectSelf(ctx, e, all)
-	if us == nil || err != nil {
+	if err != nil {
 		return self, "", err
+	}
+	if us == nil {
+		self.PublishedOnly = e.publishedOnly(ctx)
+		return self, "", nil
 	}
 	self.InContainer, self.ContainerID = true, us.ID
 	network := us
@@ -111,7 +118,7 @@ func (p place) findSelf(ctx context.Context, e inspector, all []listed) (self to
 	return self, lender, nil
 }
 
-func (p place) inspectSelf(ctx context.Context, e inspector, all []listed) (*inspected, error) {
+func (p place) inspectSelf(ctx context.Context, e asker, all []listed) (*inspected, error) {
 	if hexID.MatchString(p.hostname) {
 		c, err := e.inspect(ctx, p.hostname)
 		switch {
@@ -163,5 +170,5 @@ func (p place) byAddress(all []listed) string {
 
 func sameSelf(a, b topology.Self) bool {
 	return a.InContainer == b.InContainer && a.ContainerID == b.ContainerID && a.HostNetwork == b.HostNetwork &&
-		a.EmbeddedDNS == b.EmbeddedDNS && slices.Equal(a.Networks, b.Networks)
+		a.EmbeddedDNS == b.EmbeddedDNS && a.PublishedOnly == b.PublishedOnly && slices.Equal(a.Networks, b.Networks)
 }
