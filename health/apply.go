@@ -27,8 +27,6 @@ type target struct {
 	settings *settings
 }
 
-func (t target) check() *settings { return t.settings }
-
 // settings are a cluster's check. They are compared once per cluster and Apply;
 // the pointer stays the same for as long as the check does.
 type settings struct {

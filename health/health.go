@@ -16,7 +16,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -70,8 +69,6 @@ type Checker struct {
 	steady   lane
 	waiting  int // sessions in their quick start
 	mark     uint64
-
-	attempts, successes, failures atomic.Uint64
 }
 
 // New panics where o.Report is nil.
@@ -153,12 +150,11 @@ func (c *Checker) step(ctx context.Context, checking *sync.WaitGroup) time.Durat
 // start checks s once in a goroutine of its own. mu is held.
 func (c *Checker) start(ctx context.Context, checking *sync.WaitGroup, l *lane, s *session) {
 	t := s.target
-	ctx, cancel := context.WithTimeout(ctx, t.check().limit())
+	ctx, cancel := context.WithTimeout(ctx, t.settings.limit())
 	s.cancel = cancel
 	checking.Go(func() {
 		defer cancel()
 		c.o.Count(t.cluster, Attempt)
-		c.attempts.Add(1)
 		r := c.probe(ctx, t)
 		c.finish(ctx, l, s, t, r)
 	})
@@ -172,7 +168,7 @@ func (c *Checker) finish(ctx context.Context, l *lane, s *session, t target, r r
 	traffic := c.o.HadTraffic(t.cluster)
 
 	c.mu.Lock()
-	if calledOff || s.gone {
+	if calledOff || s.gone || s.target != t {
 		c.release(l, s)
 		if !s.gone {
 			c.schedule(s, time.Now())
@@ -190,7 +186,7 @@ func (c *Checker) finish(ctx context.Context, l *lane, s *session, t target, r r
 
 	c.count(t.cluster, r)
 	if news {
-		c.say(t, verdict)
+		c.say(t, before.healthy, verdict)
 		c.o.Report(verdict)
 	}
 
@@ -229,26 +225,26 @@ func (c *Checker) schedule(s *session, due time.Time) {
 
 func (c *Checker) count(cluster string, r result) {
 	if r.kind == success {
-		c.successes.Add(1)
 		c.o.Count(cluster, Success)
 		return
 	}
-	c.failures.Add(1)
 	c.o.Count(cluster, Failure)
 	if r.kind != active {
 		c.o.Count(cluster, NetworkFailure)
 	}
 }
 
-func (c *Checker) say(t target, v balancer.Verdict) {
+func (c *Checker) say(t target, wasHealthy bool, v balancer.Verdict) {
 	log := c.log.WithField("cluster", t.cluster).WithField("endpoint", t.address)
 	switch {
 	case v.First:
 		log.Info("endpoint is ready")
 	case v.Healthy:
 		log.Info("endpoint is healthy again")
+	case wasHealthy:
+		log.WithField("reason", v.Reason).Warn("endpoint is not healthy")
 	default:
-		log.WithField("reason", v.Reason).Info("endpoint is not healthy")
+		log.WithField("reason", v.Reason).Debug("endpoint is not ready yet")
 	}
 }
 

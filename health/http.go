@@ -85,9 +85,7 @@ func judge(st *settings, res *http.Response) result {
 	case within(st.Retriable, res.StatusCode):
 		return result{kind: active, retriable: true, reason: fmt.Sprintf("status %d", res.StatusCode)}
 	}
-	// Of labels, fall is what is needed to leave: an unexpected status counts
-	// like everything else. Envoy fails at once.
-	return result{kind: active, retriable: st.Quick, reason: fmt.Sprintf("status %d", res.StatusCode)}
+	return result{kind: active, reason: fmt.Sprintf("status %d", res.StatusCode)}
 }
 
 // expected: Envoy's default is exactly 200.

@@ -60,7 +60,10 @@ func (s *state) take(st *settings, r result) (pending bool) {
 	s.rise = 0
 	if s.healthy {
 		s.fall++
-		if (r.kind != active || r.retriable) && s.fall < st.Fall {
+		// For labels lb.health.fall is what is needed to leave, whatever the
+		// check ended in; Envoy fails at once where the endpoint said no.
+		counts := r.kind != active || r.retriable || st.Quick
+		if counts && s.fall < st.Fall {
 			return true
 		}
 	}
