@@ -27,8 +27,6 @@ func (b *Balancer) Apply(t *topology.Table) {
 			c = b.newCluster(spec, now)
 		} else if before := c.Spec(); !sameSettings(before, spec) || !sameEndpoints(before.Endpoints, spec.Endpoints) {
 			b.update(c, spec, now)
-		} else {
-			c.adopt(spec)
 		}
 		clusters[spec.Name] = c
 	}
@@ -38,6 +36,7 @@ func (b *Balancer) Apply(t *topology.Table) {
 		}
 	}
 	b.clusters, b.table, b.history = clusters, t, nil
+	b.inherit(now)
 
 	v := &View{generation: t.Generation, clusters: clusters, listeners: make(map[string]*Listener, len(t.Listeners))}
 	for i := range t.Listeners {
@@ -62,6 +61,10 @@ func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
 // update brings a cluster to spec: endpoints that both have live on, by ID.
 // Both lists are sorted by it.
 func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
+	// A copy: a pointer into the table would keep all of its clusters in
+	// memory for as long as this one does not change.
+	own := *spec
+	spec = &own
 	old := c.endpoints
 	c.spec.Store(spec)
 	had := make(map[string]*Endpoint)
@@ -85,6 +88,7 @@ func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
 		if e == nil {
 			e = newEndpoint(c, s, now)
 			b.byID[s.ID] = e
+			b.fresh = append(b.fresh, e)
 			c.count.membershipChange.Add(1)
 		} else {
 			e.spec.Store(s)
@@ -109,35 +113,19 @@ func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
 	}
 	c.endpoints = next
 	c.keepMembers()
-	c.inheritOverrides()
 	switch {
 	case len(next) > 0:
-		c.emptied = time.Time{}
+		c.emptied, c.expired = time.Time{}, false
 	case c.emptied.IsZero():
 		c.emptied = now
 	}
-	c.sweepAt = c.nextSweep(now)
+	c.schedule(now)
 	b.publish(c, now)
 	// Only now: a request that still held the old picker comes back to the new
 	// one when it sees that its endpoint is leaving.
 	for _, e := range gone {
 		c.count.membershipChange.Add(1)
 		b.forget(e, now)
-	}
-}
-
-// adopt takes the pointers of an equal table, so that the old one can go.
-func (c *Cluster) adopt(spec *topology.Cluster) {
-	if c.Spec() == spec {
-		return
-	}
-	c.spec.Store(spec)
-	i := 0
-	for _, e := range c.endpoints {
-		if i < len(spec.Endpoints) && spec.Endpoints[i].ID == e.id {
-			e.spec.Store(&spec.Endpoints[i])
-			i++
-		}
 	}
 }
 

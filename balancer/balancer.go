@@ -33,8 +33,11 @@ type Balancer struct {
 	// upgraded connections whose drain time runs.
 	leaving []*Endpoint
 	history *topology.Incumbents // of table; nil: not yet made
-	running bool                 // Run is there to publish what waits
-	after   []func()             // what to call once mu is free
+	fresh   []*Endpoint          // born in this Apply
+	// overridden is 0 where no endpoint has an override.
+	overridden int
+	running    bool     // Run is there to publish what waits
+	after      []func() // what to call once mu is free
 
 	// notify orders the calls of Options.Changed.
 	notify sync.Mutex

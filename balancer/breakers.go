@@ -98,6 +98,9 @@ func (e *Endpoint) ConnOpen() bool {
 		c.count.cxOverflow.Add(1)
 		return false
 	}
+	if !c.traffic.Load() {
+		c.traffic.Store(true)
+	}
 	e.cxActive.Add(1)
 	e.count.cxTotal.Add(1)
 	return true

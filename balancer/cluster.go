@@ -18,7 +18,10 @@ type Cluster struct {
 	picker  atomic.Pointer[picker]
 	members atomic.Pointer[[]*Endpoint]
 	removed atomic.Bool // out of the table; ask the newest View by name
+	// lostAt is when nobody was left who could take a request, in Unix
+	// nanoseconds; 0: there has never been one.
 	lostAt  atomic.Int64
+	traffic atomic.Bool // a connection was opened, ever
 	use     usage
 	count   clusterCounters
 
@@ -26,7 +29,6 @@ type Cluster struct {
 	endpoints []*Endpoint // as in spec, then those kept past their removal
 	cursors   map[cursorKey]*cursor
 	born      time.Time
-	everReady bool
 	usable    bool      // at the last publish: somebody could take a request
 	emptied   time.Time // when the last member left; zero: has members
 	expired   bool      // its tombstone has ended, and Rebuild was called

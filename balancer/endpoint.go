@@ -33,20 +33,22 @@ type Endpoint struct {
 	drainBy      atomic.Int64 // DrainDeadline in Unix nanoseconds; 0: not draining
 
 	// Of control, guarded by Balancer.mu.
-	probe     probeState
-	ejection  ejection
-	override  overrides
-	pending   bool // removed from discovery, kept for as long as its check passes
-	drained   bool // Slot.Drain was called for the present withdrawal
-	stand     standing
-	since     time.Time // of stand.state
-	joined    time.Time // when it first became routable; zero: not yet
-	joinTook  time.Duration
-	slowStart time.Time // when its ramp began
+	probe    probeState
+	ejection ejection
+	override overrides
+	// wasStopping: it was so when first seen, and its readiness is not known.
+	wasStopping bool
+	pending     bool // removed from discovery, kept for as long as its check passes
+	drained     bool // Slot.Drain was called for the present withdrawal
+	stand       standing
+	since       time.Time // of stand.state
+	joined      time.Time // when it first became routable; zero: not yet
+	joinTook    time.Duration
+	slowStart   time.Time // when its ramp began
 }
 
 func newEndpoint(c *Cluster, spec *topology.Endpoint, now time.Time) *Endpoint {
-	e := &Endpoint{id: spec.ID, cluster: c, sticky: stickyValue(spec.ID), since: now}
+	e := &Endpoint{id: spec.ID, cluster: c, sticky: stickyValue(spec.ID), since: now, wasStopping: spec.Stopping}
 	e.spec.Store(spec)
 	e.gone.Store(newSignal())
 	if c.b.options.NewSlot != nil {

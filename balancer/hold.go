@@ -17,42 +17,30 @@ const (
 	refusedMost  = 100 * time.Millisecond
 )
 
-// unready decides for a request that found nobody ready, or only the member
-// that refused it (only): the last resort, a wait, or an error. It returns
-// neither endpoint nor error where something changed, and the newest picker is
-// to be asked again.
+// unready decides for a request that found nobody ready, or only members that
+// refused it, of which only is one: the last resort, a wait, or an error. It
+// returns neither endpoint nor error where something has changed, and the
+// newest picker is to be asked again.
 func (c *Cluster) unready(p *picker, q *Request, only *Endpoint) (*Endpoint, error) {
 	now := time.Now()
-	if only == nil {
-		if e := p.resort(q, now); e != nil {
-			return e, nil
-		}
+	if e := p.resort(q, now); e != nil {
+		return e, nil
+	}
+	if only != nil && p.spec.Hold <= 0 {
+		return only, nil // holding is off: the proxy's own tries are the limit
 	}
 	until, ok := c.holdUntil(p, q, only, now)
 	if !ok {
-		return c.noHold(q, only)
-	}
-	if q.held == 0 && q.OnHold != nil {
-		q.OnHold(q)
-	}
-	q.held++
-	if int64(p.spec.HoldMax) > 0 && c.use.held.Add(1) > int64(p.spec.HoldMax) {
-		c.use.held.Add(-1)
-		c.count.pendingOverflow.Add(1)
+		c.count.noneHealthy.Add(1)
 		return nil, ErrNoEndpoint
-	} else if p.spec.HoldMax == 0 {
-		c.use.held.Add(1)
+	}
+	if err := c.beginHold(p, q); err != nil {
+		return nil, err
 	}
 	defer c.use.held.Add(-1)
-	if q.held == 1 {
-		c.count.held.Add(1)
-		c.count.pendingTotal.Add(1)
-	}
 	wait, again := until.Sub(now), false
-	if only != nil {
-		if pause := q.pause(); pause < wait {
-			wait, again = pause, true
-		}
+	if pause := q.pause(); only != nil && pause < wait {
+		wait, again = pause, true
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -62,54 +50,90 @@ func (c *Cluster) unready(p *picker, q *Request, only *Endpoint) (*Endpoint, err
 	case <-q.Cancel:
 		return nil, ErrCanceled
 	case <-timer.C:
-		if again {
-			return only, nil
-		}
-		c.count.heldTimeout.Add(1)
-		return c.noHold(q, nil)
 	}
-}
-
-// noHold is what a request gets that may not wait (any longer).
-func (c *Cluster) noHold(q *Request, only *Endpoint) (*Endpoint, error) {
-	if only != nil && q.held == 0 && c.Spec().Hold == 0 {
-		return only, nil // holding is off: the proxy's own tries are the limit
+	if again {
+		return only, nil
 	}
+	c.count.heldTimeout.Add(1)
 	c.count.noneHealthy.Add(1)
 	return nil, ErrNoEndpoint
+}
+
+// beginHold counts a request that waits, unless too many do.
+func (c *Cluster) beginHold(p *picker, q *Request) error {
+	held := c.use.held.Add(1)
+	var err error
+	switch {
+	case p.spec.HoldMax > 0 && held > int64(p.spec.HoldMax):
+		c.count.noneHealthy.Add(1)
+		err = ErrNoEndpoint
+	case held+c.use.pending.Load() > p.maxPending:
+		err = ErrOverflow
+	}
+	if err != nil {
+		c.use.held.Add(-1)
+		c.count.pendingOverflow.Add(1)
+		return err
+	}
+	if q.held++; q.held == 1 {
+		c.count.held.Add(1)
+		c.count.pendingTotal.Add(1)
+		if q.OnHold != nil {
+			q.OnHold(q)
+		}
+	}
+	return nil
 }
 
 // pause is how long a refused request waits before the same member is tried
 // again; it doubles.
 func (q *Request) pause() time.Duration {
-	return min(refusedFirst<<min(q.held-1, 10), refusedMost)
+	return min(refusedFirst<<min(max(q.held-1, 0), 10), refusedMost)
 }
 
 // holdUntil tells whether a request may wait, and until when. The time is
 // fixed when the request first waits, and holds for all of its tries.
 func (c *Cluster) holdUntil(p *picker, q *Request, only *Endpoint, now time.Time) (time.Time, bool) {
-	hold := p.spec.Hold
-	if hold <= 0 || c.removed.Load() {
+	if p.spec.Hold <= 0 || c.removed.Load() {
 		return time.Time{}, false
 	}
 	if q.holdUntil.IsZero() {
-		until := now.Add(hold)
-		switch lost := c.lostAt.Load(); {
+		q.holdUntil = now.Add(p.spec.Hold)
+		switch {
 		case only != nil:
-			if since := only.refusedSince.Load(); since != 0 && now.Sub(time.Unix(0, since)) > deadAfter {
+			if long(only.refusedSince.Load(), now) {
 				return time.Time{}, false
 			}
-		case lost == 0: // never had one: only after its birth
-			until = c.born.Add(hold)
-		case now.Sub(time.Unix(0, lost)) > deadAfter:
+		case p.accepting():
+			// A Stopping member that takes only idempotent requests by now:
+			// who else came here is early, not late.
+		case c.lostAt.Load() == 0:
+			// Never had a member: only so long after its birth.
+			q.holdUntil = c.born.Add(p.spec.Hold)
+		case long(c.lostAt.Load(), now):
 			return time.Time{}, false
 		}
-		if !q.Deadline.IsZero() && q.Deadline.Before(until) {
-			until = q.Deadline
+		if !q.Deadline.IsZero() && q.Deadline.Before(q.holdUntil) {
+			q.holdUntil = q.Deadline
 		}
-		q.holdUntil = until
 	}
 	return q.holdUntil, now.Before(q.holdUntil)
+}
+
+// long tells whether a cluster, or an only member, that was lost at a time
+// counts as dead.
+func long(lost int64, now time.Time) bool {
+	return lost != 0 && now.Sub(time.Unix(0, lost)) > deadAfter
+}
+
+// accepting tells whether a Stopping member is there that has not refused.
+func (p *picker) accepting() bool {
+	for _, e := range p.lastResort {
+		if !e.refusing.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // resort returns a Stopping member that still accepts connections, for a

@@ -36,6 +36,7 @@ func (e *Endpoint) observe(o Outcome) {
 		e.refusedSince.CompareAndSwap(0, now.UnixNano())
 		if e.Spec().Stopping && e.refusing.CompareAndSwap(false, true) {
 			e.cluster.lostAt.Store(now.UnixNano())
+			e.cluster.b.tell(detection{e, refusal})
 		}
 	} else if o.Result != Canceled && e.refusedSince.Load() != 0 {
 		e.refusedSince.Store(0)

@@ -20,6 +20,9 @@ func (b *Balancer) Override(o Override) error {
 	now := time.Now()
 	b.mu.Lock()
 	defer b.unlock()
+	if o.Weight != nil && *o.Weight > heaviest {
+		return fmt.Errorf("weight %d: the most is %d", *o.Weight, heaviest)
+	}
 	targets, err := b.resolve(o.Container)
 	if err != nil {
 		return err
@@ -34,6 +37,7 @@ func (b *Balancer) Override(o Override) error {
 			e.override.weight = &w
 		}
 		touched[e.cluster] = true
+		b.overridden++ // at least; inherit counts
 	}
 	for c := range touched {
 		b.publish(c, now)
@@ -59,6 +63,9 @@ func (b *Balancer) InFlight(container string) int {
 	}
 	return n
 }
+
+// heaviest is the largest weight that an operator may set.
+const heaviest = 1 << 20
 
 // shortest is the shortest prefix of a container's id that is taken for it.
 const shortest = 4
@@ -124,7 +131,32 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// inheritOverrides gives a new endpoint of a container what was set for its
-// siblings: an override speaks of the container, whose services may come one
-// by one.
-func (c *Cluster) inheritOverrides() {}
+// inherit gives the endpoints that this table brought what was set for their
+// siblings: an override speaks of a container, whose services may come one by
+// one. Balancer.mu is held, and byID is the new table's, so that a container
+// that was restarted has no sibling left to inherit from.
+func (b *Balancer) inherit(now time.Time) {
+	fresh := b.fresh
+	b.fresh = nil
+	if b.overridden == 0 {
+		return
+	}
+	set := map[string]*Endpoint{}
+	b.overridden = 0
+	for _, e := range b.byID {
+		if e.override != (overrides{}) {
+			b.overridden++
+			set[e.Spec().Container] = e
+		}
+	}
+	for _, e := range fresh {
+		s := e.Spec()
+		o := set[s.Container]
+		if s.Container == "" || o == nil || o == e || !o.Spec().StartEvent.Equal(s.StartEvent) {
+			continue
+		}
+		e.override = o.override
+		b.overridden++
+		b.publish(e.cluster, now)
+	}
+}

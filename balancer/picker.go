@@ -23,9 +23,9 @@ type picker struct {
 	ready      int
 	panic      bool
 	hashed     bool // the lane is drawn by the request's hash
-	// maxRequests is the breaker's, here because each request asks.
-	maxRequests int64
-	changed     chan struct{}
+	// The breakers' limits, here because each request asks.
+	maxRequests, maxPending int64
+	changed                 chan struct{}
 }
 
 // lane is one way through: the healthy or the degraded members of a tier, or
@@ -114,18 +114,17 @@ func (b *Balancer) publish(c *Cluster, now time.Time) {
 		spec:        spec,
 		rotation:    c.cursor(0, out),
 		maxRequests: int64(limits(spec).MaxRequests),
+		maxPending:  int64(limits(spec).MaxPending),
 		changed:     make(chan struct{}),
 	}
 	c.refresh, c.dirty = time.Time{}, false
-	accepting := false
+	b.keepLast(c, now)
 	for _, e := range c.endpoints {
-		b.assess(c, e, now)
 		if e.stand.class.ready() {
 			p.ready++
 		}
 		if e.stand.state == StateStopping && !e.Spec().Paused && e.acceptedBefore() {
 			p.lastResort = append(p.lastResort, e)
-			accepting = accepting || !e.refusing.Load()
 		}
 	}
 	c.arrange(p, now)
@@ -137,13 +136,9 @@ func (b *Balancer) publish(c *Cluster, now time.Time) {
 			}
 		}
 	}
-	usable := len(p.lanes) > 0 || accepting
-	if c.usable && !usable && !c.allRefusing(p) {
+	usable := len(p.lanes) > 0 || p.accepting()
+	if c.usable && !usable {
 		c.lostAt.Store(now.UnixNano())
-	}
-	c.everReady = c.everReady || len(p.lanes) > 0
-	if !c.everReady {
-		c.lostAt.Store(0)
 	}
 	c.usable = usable
 	old := c.picker.Swap(p)
@@ -152,20 +147,38 @@ func (b *Balancer) publish(c *Cluster, now time.Time) {
 	c.cost = time.Since(began)
 }
 
-// allRefusing tells that the last members that still counted were Stopping
-// ones which refused: Done has noted when.
-func (c *Cluster) allRefusing(p *picker) bool {
-	for _, e := range p.lastResort {
-		if e.refusing.Load() {
-			return true
+// keepLast assesses all endpoints. Where nobody is ready and the rule is never
+// to eject the last member, those that are ejected come back: the others may
+// have left since. Balancer.mu is held.
+func (b *Balancer) keepLast(c *Cluster, now time.Time) {
+	ready, ejected := 0, 0
+	for _, e := range c.endpoints {
+		b.assess(c, e, now)
+		if e.stand.class.ready() {
+			ready++
+		}
+		if e.stand.state == StateEjected {
+			ejected++
 		}
 	}
-	return false
+	rule, on := c.outlier()
+	if ready > 0 || ejected == 0 || !on || !rule.KeepLast {
+		return
+	}
+	for _, e := range c.endpoints {
+		if e.stand.state == StateEjected {
+			e.uneject(now)
+			b.assess(c, e, now)
+		}
+	}
 }
 
 // acceptedBefore tells whether a member that is Stopping has a service that
 // ever was ready: one that never was cannot be the last resort.
 func (e *Endpoint) acceptedBefore() bool {
+	if e.wasStopping {
+		return !e.probe.known || e.probe.healthy
+	}
 	return !e.joined.IsZero() && (!e.probe.known || e.probe.healthy)
 }
 

@@ -16,27 +16,29 @@ func (c *Cluster) strategy(p *picker, tier uint32, k class, now time.Time) strat
 			list = append(list, e)
 		}
 	}
-	cur := c.cursor(tier, k)
-	switch p.spec.Policy {
-	default: // round_robin
-		weights, equal := c.weights(list, now)
+	spec := p.spec
+	switch spec.Policy {
+	case "random":
+		return random{list}
+	case "ring_hash":
+		weights, _ := c.weights(list, spec, now)
+		return newRing(list, weights, spec)
+	case "maglev":
+		weights, _ := c.weights(list, spec, now)
+		return newMaglev(list, weights, spec)
+	case "least_request":
+		weights, equal := c.weights(list, spec, now)
 		if equal {
-			return &rotation{list, cur}
+			return newLeastRequest(list, spec.ChoiceCount)
 		}
-		return newWeighted(list, weights, cur)
+		return newWeightedLeast(list, weights)
+	default: // round_robin
+		weights, equal := c.weights(list, spec, now)
+		if equal {
+			return &rotation{list, c.cursor(tier, k)}
+		}
+		return newWeighted(list, weights, c.cursor(tier, k))
 	}
-}
-
-// weights are what the policies that know weights go by, with slow start
-// applied; equal: all are the same.
-func (c *Cluster) weights(list []*Endpoint, now time.Time) (weights []uint32, equal bool) {
-	weights = make([]uint32, len(list))
-	equal = true
-	for i, e := range list {
-		weights[i] = max(e.weight(), 1) // 0 is only here in panic
-		equal = equal && weights[i] == weights[0]
-	}
-	return weights, equal
 }
 
 // tried tells whether the request has been to the endpoint.

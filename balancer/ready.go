@@ -163,8 +163,8 @@ func (b *Balancer) Report(v Verdict) {
 	was := e.probe
 	e.probe = p
 	c := e.cluster
-	if v.Healthy && e.ejection.out && c.outlierSpec() != nil && c.outlierSpec().SuccessUnejects {
-		e.uneject()
+	if rule, on := c.outlier(); on && rule.SuccessUnejects && v.Healthy && e.ejection.out {
+		e.uneject(now)
 		b.settle(c, now)
 	} else if was != p {
 		b.settle(c, now)

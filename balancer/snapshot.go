@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/dockerlb/dockerlb/topology"
 )
 
 // Snapshot copies what is, for admin. Any goroutine; not for the request path.
@@ -46,9 +44,8 @@ func (b *Balancer) status(c *Cluster, now time.Time) ClusterStatus {
 		Breakers: limits(spec),
 		Outlier:  spec.Outlier,
 		Disagree: spec.Disagree,
-	}
-	if !c.emptied.IsZero() && spec.Source == topology.FromLabels {
-		st.Tombstone = c.emptied.Add(spec.Tombstone)
+
+		Tombstone: c.tombstone(),
 	}
 	sum := c.base
 	for _, e := range b.leaving {

@@ -1,39 +1,37 @@
 package balancer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dockerlb/dockerlb/topology"
 )
 
-// Incumbents is the history that the next Build needs: who holds a route, and
-// what each cluster of labels would leave behind if it had no member any more.
-// A Build uses a tombstone only where the cluster has none, so one for every
-// living cluster is given too: its routes are there in the very table that its
-// last member is missing from.
+// Incumbents is the history that the next Build needs: which cluster holds a
+// route, and what the clusters of labels that have lost their last member left
+// behind, until it is time to forget them. The caller must not write to it.
 func (b *Balancer) Incumbents() topology.Incumbents {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.history == nil {
+		b.history = b.remember()
+	}
 	now := time.Now()
-	inc := topology.Incumbents{Routes: map[string]string{}}
-	kept := map[string]int{} // cluster -> index in Tombstones
+	inc := *b.history
+	inc.Tombstones = slices.DeleteFunc(slices.Clone(inc.Tombstones), func(t topology.Tombstone) bool { return !t.Until.After(now) })
+	return inc
+}
+
+// remember reads the history out of the present table. Balancer.mu is held.
+func (b *Balancer) remember() *topology.Incumbents {
+	inc := &topology.Incumbents{Routes: map[string]string{}}
+	dead := map[string]int{} // cluster -> index in Tombstones
 	for i := range b.table.Clusters {
 		spec := &b.table.Clusters[i]
-		c := b.clusters[spec.Name]
-		if spec.Source != topology.FromLabels || spec.Tombstone <= 0 {
-			continue
+		if until := b.clusters[spec.Name].tombstone(); !until.IsZero() {
+			dead[spec.Name] = len(inc.Tombstones)
+			inc.Tombstones = append(inc.Tombstones, topology.Tombstone{Cluster: *spec, Until: until})
 		}
-		until := now.Add(spec.Tombstone)
-		if !c.emptied.IsZero() {
-			until = c.emptied.Add(spec.Tombstone)
-		}
-		if !until.After(now) {
-			continue
-		}
-		t := topology.Tombstone{Cluster: *spec, Until: until}
-		t.Cluster.Endpoints = nil
-		kept[spec.Name] = len(inc.Tombstones)
-		inc.Tombstones = append(inc.Tombstones, t)
 	}
 	for i := range b.table.Listeners {
 		l := &b.table.Listeners[i]
@@ -45,7 +43,7 @@ func (b *Balancer) Incumbents() topology.Incumbents {
 					continue
 				}
 				inc.Routes[r.Key] = r.Clusters[0].Name
-				at, ok := kept[r.Clusters[0].Name]
+				at, ok := dead[r.Clusters[0].Name]
 				if !ok {
 					continue
 				}
@@ -59,18 +57,24 @@ func (b *Balancer) Incumbents() topology.Incumbents {
 	return inc
 }
 
+// tombstone is until when a cluster of labels without members keeps its
+// routes; zero: it has members, or is not of labels.
+func (c *Cluster) tombstone() time.Time {
+	spec := c.Spec()
+	if c.emptied.IsZero() || spec.Source != topology.FromLabels {
+		return time.Time{}
+	}
+	return c.emptied.Add(spec.Tombstone)
+}
+
 // expire asks for a new table where a tombstone has ended, and returns when it
 // will.
 func (b *Balancer) expire(c *Cluster, now time.Time) time.Time {
-	spec := c.Spec()
-	if c.emptied.IsZero() || spec.Source != topology.FromLabels || spec.Tombstone <= 0 {
-		return time.Time{}
-	}
-	ends := c.emptied.Add(spec.Tombstone)
+	ends := c.tombstone()
 	if ends.After(now) {
 		return ends
 	}
-	if !c.expired && b.options.Rebuild != nil {
+	if !ends.IsZero() && !c.expired && b.options.Rebuild != nil {
 		c.expired = true
 		b.after = append(b.after, b.options.Rebuild)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
-	"sort"
 )
 
 // weighted is round robin over unequal weights. Over a cycle of as many picks
@@ -31,19 +30,19 @@ type weighted struct {
 // longCycle is from where on a cycle is not written out.
 const longCycle = 2048
 
-func newWeighted(list []*Endpoint, weights []uint32, at *cursor) *weighted {
+func newWeighted(list []*Endpoint, weights []uint64, at *cursor) *weighted {
 	divisor := uint64(0)
 	for _, n := range weights {
-		divisor = gcd(divisor, uint64(n))
+		divisor = gcd(divisor, n)
 	}
 	w := &weighted{list: list, at: at}
 	sums := make([]uint64, len(weights))
 	for i, n := range weights {
-		w.len += uint64(n) / divisor
+		w.len += n / divisor
 		sums[i] = w.len
 	}
 	if w.len <= longCycle {
-		w.schedule = spreadEvenly(weights, uint32(divisor))
+		w.schedule = spreadEvenly(weights, divisor)
 		return w
 	}
 	w.sums = sums
@@ -62,12 +61,12 @@ func (w *weighted) index(pos uint64) int {
 	}
 	hi, lo := bits.Mul64(pos, w.step)
 	_, x := bits.Div64(hi, lo, w.len)
-	return sort.Search(len(w.sums), func(i int) bool { return w.sums[i] > x })
+	return search(w.sums, x)
 }
 
 // spreadEvenly writes a cycle out: the k-th pick of an endpoint of weight w
 // stands at (k + 1/2)/w of the cycle's length.
-func spreadEvenly(weights []uint32, divisor uint32) []uint16 {
+func spreadEvenly(weights []uint64, divisor uint64) []uint16 {
 	type slot struct {
 		who  uint16
 		k, w uint64
@@ -76,7 +75,7 @@ func spreadEvenly(weights []uint32, divisor uint32) []uint16 {
 	for i, n := range weights {
 		n /= divisor
 		for k := range n {
-			slots = append(slots, slot{uint16(i), 2*uint64(k) + 1, uint64(n)})
+			slots = append(slots, slot{uint16(i), 2*k + 1, n})
 		}
 	}
 	slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Compare(a.k*b.w, b.k*a.w) })
@@ -87,8 +86,8 @@ func spreadEvenly(weights []uint32, divisor uint32) []uint16 {
 	return schedule
 }
 
-// goldenStep is the number coprime to n that is nearest to its golden section
-// from above: multiples of it fall evenly at every scale.
+// goldenStep is the first number from the golden section of n on that is
+// coprime to it: multiples of it fall evenly at every scale.
 func goldenStep(n uint64) uint64 {
 	step := uint64(float64(n) * 0.6180339887498949)
 	for gcd(step, n) != 1 {
