@@ -11,7 +11,10 @@ if ! docker version >/dev/null 2>&1; then
 fi
 # The file wants a group, which does not matter any more.
 export COMPOSE_PROJECT_NAME=$project DOCKER_GID=${DOCKER_GID:-0}
-scripts/compose down --remove-orphans 2>&1 | sed '/^Removing .*\.\.\. *$/d'
+if ! output=$(scripts/compose down --remove-orphans 2>&1); then
+	echo "$output" >&2
+	exit 1
+fi
 for image in dockerlb nt; do
 	if [ -n "$(docker images -q "$image")" ]; then
 		docker rmi "$image" >/dev/null || echo "down: the image $image is still in use and stays" >&2

@@ -134,12 +134,11 @@ wait_for_traffic
 
 compose="docker compose"
 docker compose version >/dev/null 2>&1 || compose=docker-compose
-cat <<END
-
-It runs. Try:
-  curl localhost:$LB_PORT                          again and again: the two take turns
-  $compose up -d --scale daemon=5       five take turns; no file changed
-  $compose exec lb /lb list clusters
-  http://localhost:$LB_ADMIN_PORT/                       the administration page
-  make down                                     removes it all
-END
+try() { printf '  %-44s %s\n' "$1" "$2"; }
+echo
+echo "It runs. Try:"
+try "curl localhost:$LB_PORT" "again and again: the two take turns"
+try "$compose up -d --scale daemon=5" "five take turns; no file was changed"
+try "$compose exec lb /lb list clusters" "what the proxy knows"
+try "http://localhost:$LB_ADMIN_PORT/" "the same as a page"
+try "make down" "removes it all"
