@@ -1,6 +1,7 @@
 package dockerwatch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,11 +36,12 @@ var errNotFound = errors.New("no such container")
 // and since a bind-mounted socket is another file after the engine restarts.
 // Safe for concurrent use.
 type engine struct {
-	cli     *client.Client
-	http    *http.Client
-	base    string // http://host/v1.41
-	api     string // negotiated
-	version string // of the engine
+	cli      *client.Client
+	http     *http.Client
+	base     string        // http://host/v1.41
+	api      string        // negotiated
+	version  string        // of the engine
+	patience time.Duration // for what it answers out of its head
 	// ahead is how far the engine's clock is ahead of ours, to the second: an
 	// engine on another machine may be minutes off, and since is in its time.
 	ahead time.Duration
@@ -49,7 +51,7 @@ type engine struct {
 }
 
 // dial connects, negotiates and asks the version.
-func dial(ctx context.Context, host string, tls TLS) (*engine, error) {
+func dial(ctx context.Context, host string, tls TLS, patience time.Duration) (*engine, error) {
 	transport := &http.Transport{
 		MaxIdleConnsPerHost:   maxInspects + 2,
 		IdleConnTimeout:       30 * time.Second,
@@ -73,7 +75,7 @@ func dial(ctx context.Context, host string, tls TLS) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{cli: cli, http: cli.HTTPClient()}
+	e := &engine{cli: cli, http: cli.HTTPClient(), patience: cmp.Or(patience, pingTimeout)}
 	if err := e.negotiate(ctx, host, tls); err != nil {
 		e.close()
 		return nil, err
@@ -82,7 +84,7 @@ func dial(ctx context.Context, host string, tls TLS) (*engine, error) {
 }
 
 func (e *engine) negotiate(ctx context.Context, host string, tls TLS) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.patience)
 	defer cancel()
 	ping, err := e.cli.Ping(ctx)
 	if err != nil {
@@ -128,7 +130,7 @@ func explainVersion(err error) error {
 func (e *engine) close() { _ = e.cli.Close() }
 
 func (e *engine) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.patience)
 	defer cancel()
 	_, err := e.cli.Ping(ctx)
 	return err
@@ -179,7 +181,7 @@ func (e *engine) inspect(ctx context.Context, ref string) (*inspected, error) {
 // A socket proxy may refuse /info: then the usual is assumed.
 func (e *engine) publishedOnly(ctx context.Context) bool {
 	e.published.Do(func() {
-		ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+		ctx, cancel := context.WithTimeout(ctx, e.patience)
 		defer cancel()
 		var info struct {
 			OperatingSystem string

@@ -64,7 +64,7 @@ func (w *Watcher) session(ctx context.Context) error {
 			return err
 		}
 	}
-	e, err := dial(ctx, w.o.Host, w.o.TLS)
+	e, err := dial(ctx, w.o.Host, w.o.TLS, w.o.knobs.pingLimit)
 	if err != nil {
 		return err
 	}

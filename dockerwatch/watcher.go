@@ -44,11 +44,11 @@ func (t TLS) enabled() bool { return t.Verify || t.CAFile != "" || t.CertFile !=
 
 // knobs are what tests turn; zero is the real thing.
 type knobs struct {
-	silence  time.Duration // without an event until a ping: 10 s
-	backoff  time.Duration // replaces the pauses between sessions
-	goodbye  time.Duration // how long a permission problem may last at start: 2 s
-	place    *place
-	queueMax int
+	silence   time.Duration // without an event until a ping: 10 s
+	pingLimit time.Duration // for an answer to it, and to the first one: 5 s
+	backoff   time.Duration // replaces the pauses between sessions
+	goodbye   time.Duration // how long a permission problem may last at start: 2 s
+	place     *place        // replaces what lookAround finds
 }
 
 const (
