@@ -28,6 +28,8 @@ type Program struct {
 	// Signals, if set, is what "lb run" listens to instead of the process's
 	// own SIGTERM and SIGINT.
 	Signals <-chan os.Signal
+	// started, if set, is called by "lb run" when every room runs (tests).
+	started func(*daemon)
 }
 
 // Run does what args say, args[0] being the program, and returns the exit code.
@@ -101,7 +103,7 @@ func (p *Program) app() *cli.App {
 			return usageError("%w", err)
 		},
 		Commands: []*cli.Command{
-			// run
+			p.runCommand(),
 			p.listCommand(),
 			p.drainCommand(),
 			p.undrainCommand(),
