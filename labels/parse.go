@@ -1,7 +1,9 @@
 package labels
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -15,16 +17,12 @@ const defaultService = "default"
 func Parse(prefix string, all map[string]string) (Spec, []Problem) {
 	p := parser{
 		prefix:   strings.ToLower(strings.TrimSuffix(prefix, ".")),
+		spec:     initialSpec,
 		services: map[string]*draft{},
 	}
 	own := p.own(all)
-	for i := range schema {
-		if k := &schema[i]; k.whole != nil && k.initial != "" {
-			k.whole(&p.spec, k.initial)
-		}
-	}
 	for _, l := range own {
-		p.label(l)
+		p.read(l)
 	}
 	p.finish(own)
 	return p.spec, p.problems
@@ -41,11 +39,11 @@ type label struct {
 type draft struct {
 	Service
 	routeKeys routeKeys
-	given     []label // all keys of the service that are known
-	seen      map[string]string
-	cluster   bool // lb.cluster was given, well or not
+	given     []label // its known keys; lower is the name without the service
+	joins     bool    // its cluster is given, well or not
 }
 
+// parser is one call of Parse.
 type parser struct {
 	prefix   string
 	spec     Spec
@@ -53,8 +51,8 @@ type parser struct {
 	services map[string]*draft
 }
 
-// own picks the labels under the prefix, sorted. Where two keys differ only in
-// case the one in lower case comes first, and wins.
+// own picks the labels under the prefix, sorted. Of keys that differ only in
+// case, the one in lower case counts.
 func (p *parser) own(all map[string]string) []label {
 	var own []label
 	n := len(p.prefix)
@@ -64,16 +62,27 @@ func (p *parser) own(all map[string]string) []label {
 		}
 	}
 	slices.SortFunc(own, func(a, b label) int {
-		if c := strings.Compare(a.lower, b.lower); c != 0 {
-			return c
-		}
-		// Lower case sorts after upper case.
-		return strings.Compare(b.key, a.key)
+		// In ASCII lower case comes after upper case.
+		return cmp.Or(strings.Compare(a.lower, b.lower), strings.Compare(b.key, a.key))
 	})
 	p.spec.Managed = len(own) > 0
-	return own
+	kept := own[:0]
+	for _, l := range own {
+		if n := len(kept); n > 0 && kept[n-1].lower == l.lower {
+			p.problem(Warning, "", l, sameKey(kept[n-1]))
+			continue
+		}
+		kept = append(kept, l)
+	}
+	return kept
 }
 
+func sameKey(first label) fault {
+	return fault{reason: "is the same key as " + first.key + ", which counts"}
+}
+
+// problem notes what is wrong with a label. An empty service is the whole
+// container.
 func (p *parser) problem(s Severity, service string, l label, f fault) {
 	p.problems = append(p.problems, Problem{Severity: s, Service: service, Label: clip(l.key), Value: clip(l.value), Reason: f.reason, Hint: f.hint})
 }
@@ -86,154 +95,172 @@ func (p *parser) full(service, name string) string {
 	return p.prefix + ".svc." + service + "." + name
 }
 
+// read reads one label.
+func (p *parser) read(l label) {
+	service, name, of := defaultService, l.lower, ""
+	if l.lower == "svc" || strings.HasPrefix(l.lower, "svc.") {
+		var f *fault
+		if service, name, f = p.splitService(l.lower); f != nil {
+			p.problem(Warning, "", l, *f)
+			return
+		}
+		of = service
+	}
+	k, tail := lookup(name)
+	switch {
+	case k == nil:
+		p.problem(Warning, of, l, p.unknown(service, name))
+	case k.planned():
+		p.problem(Warning, of, l, fault{reason: "this version does not support it yet; it has no effect"})
+	case k.whole != nil:
+		p.readWhole(k, of, l)
+	default:
+		p.readService(k, p.service(service), label{key: l.key, lower: name, value: l.value}, tail)
+	}
+}
+
+// splitService takes svc.<service>.<name> apart.
+func (p *parser) splitService(key string) (service, name string, f *fault) {
+	service, name, ok := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(key, "svc"), "."), ".")
+	switch {
+	case service == "":
+		return "", "", &fault{"names no service", "write " + p.prefix + ".svc.<name>.<key>"}
+	case !ok || name == "":
+		return "", "", &fault{"names a service, but none of its keys", "did you mean " + clip(p.full(service, "cluster")) + "?"}
+	}
+	return service, name, nil
+}
+
+// unknown is the fault of a key that the schema does not have.
+func (p *parser) unknown(service, name string) fault {
+	f := fault{reason: "is not a known label"}
+	if s := suggest(name); s != "" {
+		f.hint = "did you mean " + p.full(service, s) + "?"
+		return f
+	}
+	// lb.service.web.port and the like.
+	if family, rest, ok := strings.Cut(name, "."); ok && service == defaultService {
+		if nearest(family, []string{"svc", "service", "services"}) != "" && strings.Contains(rest, ".") {
+			f.hint = "did you mean " + clip(p.prefix+".svc."+rest) + "?"
+		}
+	}
+	return f
+}
+
+// readWhole reads a key of the whole container.
+func (p *parser) readWhole(k *key, of string, l label) {
+	var fs []fault
+	switch {
+	case of != "":
+		fs = withHint(faultf("speaks of the whole container, not of a service"), "write %s", p.full(defaultService, k.name))
+	case l.value == "":
+		fs = faultf("is empty")
+	default:
+		fs = k.whole(&p.spec, l.value)
+	}
+	for _, f := range fs {
+		p.problem(Quarantined, "", l, f)
+	}
+}
+
 // service finds or begins a service.
 func (p *parser) service(name string) *draft {
 	d := p.services[name]
 	if d == nil {
-		d = &draft{Service: Service{Name: name}, seen: map[string]string{}}
-		for i := range schema {
-			k := &schema[i]
-			if k.initial == "" {
-				continue
-			}
-			if k.service != nil {
-				k.service(&d.Service, k.initial)
-			}
-			if k.route != nil {
-				k.route(&d.routeKeys, "", k.initial)
-			}
-		}
+		d = &draft{Service: initialService, routeKeys: initialRoute}
+		d.Name = name
 		p.services[name] = d
 	}
 	return d
 }
 
-// label reads one label.
-func (p *parser) label(l label) {
-	service, name := defaultService, l.lower
-	if rest, ok := strings.CutPrefix(l.lower, "svc."); ok || l.lower == "svc" {
-		var f *fault
-		if service, name, f = splitService(p.prefix, rest); f != nil {
-			p.problem(Warning, "", l, *f)
-			return
-		}
-	}
-	k, tail := lookup(name)
-	if k == nil {
-		p.problem(Warning, serviceOf(service), l, p.unknown(service, name))
+// readService reads a key of a service.
+func (p *parser) readService(k *key, d *draft, l label, tail string) {
+	// lb.port and lb.svc.default.port are the same key.
+	if i := slices.IndexFunc(d.given, func(g label) bool { return g.lower == l.lower }); i >= 0 {
+		p.problem(Warning, d.Name, l, sameKey(d.given[i]))
 		return
 	}
-	if k.planned() {
-		p.problem(Warning, serviceOf(service), l, fault{reason: "this version does not support it yet"})
-		return
-	}
-	if k.whole != nil {
-		p.whole(k, service, l)
-		return
-	}
-	d := p.service(service)
-	if first, ok := d.seen[name]; ok {
-		p.problem(Warning, serviceOf(service), l, fault{reason: "is the same key as " + first + ", which counts"})
-		return
-	}
-	d.seen[name] = l.key
 	d.given = append(d.given, l)
-	d.cluster = d.cluster || k.name == "cluster"
-	fs := d.set(k, tail, l.value)
-	for _, f := range fs {
-		// A bad value of a container key keeps the whole container out.
+	d.joins = d.joins || k.name == "cluster"
+	for _, f := range d.set(k, tail, l.value) {
 		if k.scope == ScopeContainer {
 			p.problem(Quarantined, "", l, f)
 		} else {
-			p.problem(Skipped, service, l, f)
+			p.problem(Skipped, d.Name, l, f)
 		}
 	}
 }
 
-// whole reads a key of the whole container.
-func (p *parser) whole(k *key, service string, l label) {
-	if service != defaultService {
-		p.problem(Quarantined, "", l, fault{"speaks of the whole container, not of one service", "write " + p.full(defaultService, k.name)})
-		return
-	}
-	if l.value == "" {
-		p.problem(Quarantined, "", l, fault{reason: "is empty"})
-		return
-	}
-	for _, f := range k.whole(&p.spec, l.value) {
-		p.problem(Quarantined, "", l, f)
-	}
-}
-
-// set reads one value into the service.
+// set reads one value.
 func (d *draft) set(k *key, tail, value string) []fault {
 	if value == "" && !k.emptyOK {
-		return d.empty(k)
+		d.routeKeys.missing(k)
+		return faultf("is empty")
 	}
 	switch {
 	case k.service != nil:
 		return k.service(&d.Service, value)
 	case k.route != nil:
 		return k.route(&d.routeKeys, tail, value)
-	default:
-		apply, fs := k.cluster(value)
-		if fs == nil {
-			d.Settings = append(d.Settings, Setting{Key: k.name, Text: value, apply: apply})
-		}
-		return fs
 	}
+	apply, fs := k.cluster(value)
+	if fs == nil {
+		d.Settings = append(d.Settings, Setting{Key: k.name, Text: value, apply: apply})
+	}
+	return fs
 }
 
-func splitService(prefix, rest string) (service, name string, f *fault) {
-	service, name, ok := strings.Cut(rest, ".")
-	switch {
-	case service == "":
-		return "", "", &fault{"the service has no name", "write " + prefix + ".svc.<name>.<key>"}
-	case !ok || name == "":
-		return "", "", &fault{"names a service and no key", "did you mean " + prefix + ".svc." + clip(service) + ".cluster?"}
-	}
-	return service, name, nil
-}
-
-// serviceOf is how a Problem names the service.
-func serviceOf(name string) string { return name }
-
-func (p *parser) unknown(service, name string) fault {
-	f := fault{reason: "is not a known label"}
-	if s := suggest(name); s != "" {
-		f.hint = "did you mean " + p.full(service, s) + "?"
-	}
-	return f
-}
-
+// finish makes the services of the drafts, and says which join nothing.
 func (p *parser) finish(own []label) {
-	_ = own
-	names := make([]string, 0, len(p.services))
-	for name := range p.services {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(p.services))
+	joins := slices.ContainsFunc(names, func(n string) bool { return p.services[n].joins })
 	for _, name := range names {
 		d := p.services[name]
-		if d.Cluster == "" {
+		if !d.joins {
+			p.idleService(d, joins)
 			continue
+		}
+		for _, l := range d.given {
+			if f, idle := d.routeKeys.idle(l.lower, func(name string) string { return p.full(d.Name, name) }); idle {
+				p.problem(Warning, d.Name, l, f)
+			}
+		}
+		if d.Cluster == "" {
+			continue // quarantined
 		}
 		d.Routes = d.routeKeys.routes()
 		slices.SortFunc(d.Settings, func(a, b Setting) int { return strings.Compare(a.Key, b.Key) })
 		p.spec.Services = append(p.spec.Services, d.Service)
 	}
-}
 
-func (d *draft) empty(k *key) []fault {
-	return []fault{{reason: fmt.Sprintf("%s is empty", k.name)}}
-}
-
-func parseCluster(v string) (string, []fault) { return parseName(v) }
-
-func parseScheme(v string) (Scheme, []fault) {
-	w, fs := parseWord(v, "http", "https", "h2c", "grpc", "tcp")
-	if fs == nil && w != "http" {
-		fs = faultf("this version does not speak %s to endpoints yet", w)
+	justOut := len(own) == 1 && own[0].lower == "enable" && !p.spec.Enabled
+	if len(own) > 0 && !joins && !justOut && onlyDefault(names) {
+		p.problem(Warning, "", label{key: p.full(defaultService, "cluster")},
+			fault{reason: "nothing joins: " + p.full(defaultService, "cluster") + " is missing"})
 	}
-	return Scheme(w), fs
+}
+
+func onlyDefault(names []string) bool {
+	return len(names) == 0 || len(names) == 1 && names[0] == defaultService
+}
+
+// idleService says that a service has no cluster, where that is not said of
+// the whole container.
+func (p *parser) idleService(d *draft, othersJoin bool) {
+	var keys []string
+	for _, l := range d.given {
+		keys = append(keys, l.key)
+	}
+	l := label{key: p.full(d.Name, "cluster")}
+	switch {
+	case d.Name != defaultService:
+		p.problem(Warning, d.Name, l, fault{
+			fmt.Sprintf("service %q joins nothing: %s is missing, and %s does not speak of it", clip(d.Name), clip(l.key), p.full(defaultService, "cluster")),
+			"it is needed for " + clip(strings.Join(keys, ", "))})
+	case othersJoin:
+		p.problem(Warning, d.Name, l, fault{
+			clip(strings.Join(keys, ", ")) + " without effect: " + l.key + " is missing, and no other service has them from here",
+			"write them for each service: " + p.full("<name>", d.given[0].lower)})
+	}
 }

@@ -2,23 +2,20 @@ package labels
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
 
+// initialPolicy holds the defaults of the schema.
+var initialPolicy ClusterPolicy
+
 // DefaultClusterPolicy is what a cluster has where no member says otherwise:
-// the defaults of the schema.
+// the defaults of the schema. The caller owns it.
 func DefaultClusterPolicy() ClusterPolicy {
-	var p ClusterPolicy
-	for i := range schema {
-		if k := &schema[i]; k.cluster != nil && k.initial != "" {
-			apply, fs := k.cluster(k.initial)
-			if fs != nil {
-				panic("labels: the default of " + k.name + " does not parse: " + fs[0].reason)
-			}
-			apply(&p)
-		}
-	}
+	p := initialPolicy
+	p.HealthStatus = slices.Clone(p.HealthStatus)
+	p.RetryOn = slices.Clone(p.RetryOn)
 	return p
 }
 

@@ -86,7 +86,11 @@ func (r *routeKeys) addHeader(name, v string) []fault {
 	h := HeaderMatch{Name: name, Text: v}
 	if fs == nil {
 		if h.Text, h.Regex = strings.CutPrefix(v, "~"); h.Regex {
-			h.Text, fs = parseRegex(strings.TrimSpace(h.Text))
+			if h.Text = strings.TrimSpace(h.Text); h.Text == "" {
+				fs = faultf("has no expression after the ~")
+			} else {
+				h.Text, fs = parseRegex(h.Text)
+			}
 		}
 	}
 	if fs != nil {
@@ -117,26 +121,35 @@ func (r *routeKeys) routes() []Route {
 	return routes
 }
 
-// idle are the keys that were given and do nothing, each with the reason.
-func (r *routeKeys) idle() map[string]string {
-	given := ""
+// missing notes that a key was given without a value.
+func (r *routeKeys) missing(k *key) {
+	switch k.name {
+	case "listener":
+		r.noListener = true
+	case "host":
+		r.noHost = true
+	case "path", "path.exact", "path.regex":
+		r.badPath = true
+	case "header.<name>":
+		r.badHeader = true
+	}
+}
+
+// idle says whether a key that was given does nothing, and why; full spells a
+// key.
+func (r *routeKeys) idle(name string, full func(string) string) (fault, bool) {
 	switch {
-	case r.rewrite != "" && r.strip:
-		return map[string]string{"strip": "has no effect beside lb.rewrite"}
-	case r.rewrite != "":
-		given = "rewrite"
-	case r.strip:
-		given = "strip"
-	default:
-		return nil
+	case name == "strip" && r.strip && r.rewrite != "":
+		return fault{reason: "has no effect beside " + full("rewrite")}, true
+	case name == "strip" && r.strip && !r.matchesPath(),
+		name == "rewrite" && r.rewrite != "" && len(r.paths) > 0 && !r.matchesPath():
+		return fault{reason: "has no effect without " + full("path") + " or " + full("path.exact") + ": there is no matched path to take off"}, true
 	}
-	for _, p := range r.paths {
-		if p.Kind != PathRegex && (p.Text != "/" || given == "rewrite") {
-			return nil
-		}
-	}
-	if given == "rewrite" && len(r.paths) == 0 {
-		return nil // "/" becomes the rewrite: a prefix put in front
-	}
-	return map[string]string{given: "has no effect without lb.path or lb.path.exact: there is no matched prefix"}
+	return fault{}, false
+}
+
+// matchesPath reports whether a route has a prefix or a whole path, other than
+// "/", that can be taken off.
+func (r *routeKeys) matchesPath() bool {
+	return r.badPath || slices.ContainsFunc(r.paths, func(p PathMatch) bool { return p.Kind != PathRegex && p.Text != "/" })
 }

@@ -45,7 +45,7 @@ var schema = []key{
 	// Joining.
 	{name: "cluster", scope: ScopeContainer, example: "rust_daemons",
 		meaning: "Join this cluster. The one label that a container needs; nothing is exposed without it. Any printable characters but white space and commas; upper and lower case differ.",
-		shown:   "none: the container is ignored", service: func(s *Service, v string) (fs []fault) { s.Cluster, fs = parseCluster(v); return fs }},
+		shown:   "none: the container is ignored", service: func(s *Service, v string) (fs []fault) { s.Cluster, fs = parseName(v); return fs }},
 	{name: "enable", scope: ScopeContainer, example: "false", initial: "true",
 		meaning: "`false` keeps the labels but stays out. Of the whole container.",
 		whole:   func(s *Spec, v string) (fs []fault) { s.Enabled, fs = parseBool(v); return fs }},
@@ -233,15 +233,44 @@ var schema = []key{
 
 const maxBreaker = 1_000_000
 
+// The values that a Spec, a service and its route start from.
+var (
+	initialSpec    Spec
+	initialService Service
+	initialRoute   routeKeys
+)
+
 // byName finds an entry; families are under their stem ("header.").
-var byName = func() map[string]*key {
-	m := make(map[string]*key, len(schema))
+var byName = map[string]*key{}
+
+// init fills what is derived from the table. A default that does not parse is
+// a fault of the table, found by every test that runs.
+func init() {
 	for i := range schema {
 		k := &schema[i]
-		m[strings.TrimSuffix(k.name, "<name>")] = k
+		byName[strings.TrimSuffix(k.name, "<name>")] = k
+		if k.initial == "" {
+			continue
+		}
+		var fs []fault
+		switch {
+		case k.whole != nil:
+			fs = k.whole(&initialSpec, k.initial)
+		case k.service != nil:
+			fs = k.service(&initialService, k.initial)
+		case k.route != nil:
+			fs = k.route(&initialRoute, "", k.initial)
+		case k.cluster != nil:
+			var apply func(*ClusterPolicy)
+			if apply, fs = k.cluster(k.initial); fs == nil {
+				apply(&initialPolicy)
+			}
+		}
+		if fs != nil {
+			panic("labels: the default of " + k.name + ": " + fs[0].reason)
+		}
 	}
-	return m
-}()
+}
 
 // lookup finds the entry of a key without prefix and service; tail is the
 // <name> of a family.
@@ -258,3 +287,29 @@ func lookup(name string) (k *key, tail string) {
 }
 
 func (k *key) family() bool { return strings.HasSuffix(k.name, "<name>") }
+
+// Key is an entry of the schema, for references and completion.
+type Key struct {
+	Name    string // without the prefix; a family ends in "<name>"
+	Scope   Scope
+	Meaning string // Markdown
+	Default string // Markdown
+	Example string // a value
+}
+
+// Keys are the keys that this version supports, in the order of labels.md.
+func Keys() []Key {
+	var keys []Key
+	for i := range schema {
+		k := &schema[i]
+		if k.planned() {
+			continue
+		}
+		shown := k.shown
+		if shown == "" {
+			shown = "`" + k.initial + "`"
+		}
+		keys = append(keys, Key{Name: k.name, Scope: k.scope, Meaning: k.meaning, Default: shown, Example: k.example})
+	}
+	return keys
+}

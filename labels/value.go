@@ -94,6 +94,16 @@ func parseWord(v string, words ...string) (string, []fault) {
 	return "", fs
 }
 
+// parseScheme knows what the schema has, and what this version speaks: with
+// another one traffic would be garbled, so the container is kept out.
+func parseScheme(v string) (Scheme, []fault) {
+	w, fs := parseWord(v, "http", "https", "h2c", "grpc", "tcp")
+	if fs == nil && w != "http" {
+		fs = faultf("this version does not speak %s to containers yet", w)
+	}
+	return Scheme(w), fs
+}
+
 // parseList splits at commas. An empty item is a fault: it is more often a
 // variable that was not set than a wish.
 func parseList(v string) ([]string, []fault) {
