@@ -69,6 +69,12 @@ func (f *fleet) times(id string) []time.Duration {
 	return slices.Clone(f.checked[id])
 }
 
+func (f *fleet) count(e Event) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.events[e]
+}
+
 // news takes the verdicts that came since, in one line each.
 func (f *fleet) news() []string {
 	f.mu.Lock()
@@ -210,8 +216,10 @@ func TestFallAndReturn(t *testing.T) {
 		if n := len(f.times("a")); n != 10 {
 			t.Errorf("checked %d times in 19 s, every 2 s", n)
 		}
-		if f.events[Attempt] != 10 || f.events[Success] != 2 || f.events[Failure] != 8 || f.events[NetworkFailure] != 8 {
-			t.Errorf("events %v", f.events)
+		for e, want := range map[Event]int{Attempt: 10, Success: 2, Failure: 8, NetworkFailure: 8} {
+			if got := f.count(e); got != want {
+				t.Errorf("event %d counted %d times, want %d", e, got, want)
+			}
 		}
 	})
 }
@@ -250,10 +258,12 @@ func TestChangedCheckAndAddressAreCheckedAtOnce(t *testing.T) {
 		c.apply(moved)
 		pass(20 * time.Second)
 		check(t, "times", f.times("a"), at(0, 1000, 2000, 12000, 22000)...)
+		check(t, "news: the state stays", f.news(), "a healthy first")
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		if f.address["a"] != moved[0].address {
 			t.Errorf("checked at %v", f.address["a"])
 		}
-		check(t, "news: the state stays", f.news(), "a healthy first")
 	})
 }
 
@@ -410,13 +420,16 @@ func TestManyDeadOnes(t *testing.T) {
 		c := start(t, f, Options{MaxConcurrent: 64})
 		c.apply(of(labelCheck, ids...))
 		pass(30 * time.Second)
-		before := f.events[Attempt]
+		before := f.count(Attempt)
 		pass(10 * time.Second)
-		if n := f.events[Attempt] - before; n > 11_000 {
+		if n := f.count(Attempt) - before; n > 11_000 {
 			t.Errorf("%d connects in 10 s", n)
 		}
-		if f.most > 64 {
-			t.Errorf("%d checks at once", f.most)
+		f.mu.Lock()
+		atOnce := f.most
+		f.mu.Unlock()
+		if atOnce > 64 {
+			t.Errorf("%d checks at once", atOnce)
 		}
 		f.news()
 		c.apply(of(labelCheck, append(ids, "new")...))

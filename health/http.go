@@ -138,11 +138,20 @@ func mutate(h http.Header, m topology.HeaderMutation) {
 		h.Del(name)
 	}
 	for _, f := range m.Add {
+		there := len(h.Values(f.Name)) > 0
 		switch f.Action {
 		case topology.AppendOrAdd:
 			h.Add(f.Name, f.Value)
-		default:
+		case topology.AddIfAbsent:
+			if !there {
+				h.Set(f.Name, f.Value)
+			}
+		case topology.OverwriteOrAdd:
 			h.Set(f.Name, f.Value)
+		case topology.OverwriteIfExists:
+			if there {
+				h.Set(f.Name, f.Value)
+			}
 		}
 	}
 }

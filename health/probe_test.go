@@ -2,18 +2,19 @@ package health
 
 import (
 	"context"
+	"encoding/pem"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"encoding/pem"
 
 	"github.com/dockerlb/dockerlb/labels"
 	"github.com/dockerlb/dockerlb/topology"
@@ -207,9 +208,10 @@ func TestHTTPNetworkFailures(t *testing.T) {
 }
 
 func TestHTTPS(t *testing.T) {
-	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are to fail
+	s.StartTLS()
 	defer s.Close()
-	s.Config.ErrorLog = nil
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
@@ -279,5 +281,22 @@ func TestGRPC(t *testing.T) {
 				t.Errorf("got %+v, want %+v", r, tt.want)
 			}
 		})
+	}
+}
+
+func TestMutate(t *testing.T) {
+	h := http.Header{"A": {"1"}, "B": {"1"}, "C": {"1"}}
+	mutate(h, topology.HeaderMutation{
+		Remove: []string{"b"},
+		Add: []topology.HeaderValue{
+			{Name: "a", Value: "2"},
+			{Name: "c", Value: "2", Action: topology.AddIfAbsent}, {Name: "d", Value: "2", Action: topology.AddIfAbsent},
+			{Name: "c", Value: "3", Action: topology.OverwriteIfExists}, {Name: "e", Value: "3", Action: topology.OverwriteIfExists},
+			{Name: "f", Value: "4", Action: topology.OverwriteOrAdd},
+		},
+	})
+	want := http.Header{"A": {"1", "2"}, "C": {"3"}, "D": {"2"}, "F": {"4"}}
+	if !reflect.DeepEqual(h, want) {
+		t.Errorf("got %v, want %v", h, want)
 	}
 }
