@@ -119,13 +119,20 @@ func fileClusters(s *Static) map[string]bool {
 	return m
 }
 
-// sortedContainers are the containers by id, as Membership promises them.
+// sortedContainers are the containers by id, as Membership promises them. One
+// that two engines report (the same engine, configured twice) counts once.
 func sortedContainers(cs []*Container) []*Container {
-	byID := func(a, b *Container) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Engine, b.Engine)) }
-	if slices.IsSortedFunc(cs, byID) {
+	inOrder := true
+	for i := 1; i < len(cs) && inOrder; i++ {
+		inOrder = cs[i-1].ID < cs[i].ID
+	}
+	if inOrder {
 		return cs
 	}
-	return slices.SortedFunc(slices.Values(cs), byID)
+	cs = slices.SortedStableFunc(slices.Values(cs), func(a, b *Container) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Engine, b.Engine))
+	})
+	return slices.CompactFunc(cs, func(a, b *Container) bool { return a.ID == b.ID })
 }
 
 // decide brings the entries in line with the containers. An unchanged
@@ -165,8 +172,7 @@ func (b *Builder) decide(containers []*Container, fresh bool) {
 	if changed {
 		b.byName = slices.DeleteFunc(b.byName, func(e *entry) bool { return e.gone })
 		slices.SortFunc(b.byName, func(x, y *entry) int {
-			return cmp.Or(cmp.Compare(x.container.Name, y.container.Name),
-				cmp.Compare(x.container.ID, y.container.ID), cmp.Compare(x.container.Engine, y.container.Engine))
+			return cmp.Or(cmp.Compare(x.container.Name, y.container.Name), cmp.Compare(x.container.ID, y.container.ID))
 		})
 	}
 }
