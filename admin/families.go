@@ -2,15 +2,16 @@ package admin
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"time"
 
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+
 	"github.com/dockerlb/dockerlb/balancer"
 	"github.com/dockerlb/dockerlb/labels"
 	"github.com/dockerlb/dockerlb/topology"
-
-	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 )
 
 // kind is a metric's, with Prometheus's semantics.
@@ -34,11 +35,12 @@ type reading struct {
 	uptime    time.Duration
 	now       time.Time
 	version   Version
+	memory    memory
 }
 
 func (s *Server) read() *reading {
 	now := time.Now()
-	r := &reading{snap: s.o.Balancer.Snapshot(), joins: s.o.Joins, uptime: now.Sub(s.o.Start), now: now, version: s.o.Version}
+	r := &reading{snap: s.o.Balancer.Snapshot(), joins: s.o.Joins, uptime: now.Sub(s.o.Start), now: now, version: s.o.Version, memory: readMemory()}
 	r.state, _ = s.state()
 	if s.o.Proxy != nil {
 		r.listeners = s.o.Proxy()
@@ -87,7 +89,10 @@ func (f *family) dotted(values []string) string {
 	var b strings.Builder
 	rest := f.name
 	for _, v := range values {
-		before, after, _ := strings.Cut(rest, "$")
+		before, after, ok := strings.Cut(rest, "$")
+		if !ok {
+			break // the label is Prometheus's alone
+		}
 		b.WriteString(before)
 		b.WriteString(strings.ReplaceAll(oneLine(v), ":", "_"))
 		rest = after
@@ -153,7 +158,7 @@ func ofServer(name string, k kind, help string, value func(*reading) float64) fa
 }
 
 func ofEngine(name string, k kind, help string, value func(*topology.EngineStatus, *reading) float64) family {
-	return family{"dockerlb.engine.$." + name, k, help, []string{"engine"}, func(r *reading, emit emit) {
+	return family{"dockerlb.docker.$." + name, k, help, []string{"engine"}, func(r *reading, emit emit) {
 		for i := range r.engines {
 			emit(value(&r.engines[i], r), r.engines[i].Name)
 		}
@@ -273,13 +278,13 @@ var families = []family{
 	ofServer("server.state", gauge, "0 LIVE, 1 DRAINING, 2 PRE_INITIALIZING, 3 INITIALIZING.", func(r *reading) float64 { return float64(r.state) }),
 	ofServer("server.uptime", gauge, "Seconds since the start.", func(r *reading) float64 { return float64(int64(r.uptime.Seconds())) }),
 	ofServer("server.concurrency", gauge, "Processors in use.", func(*reading) float64 { return float64(runtime.GOMAXPROCS(0)) }),
-	ofServer("server.memory_allocated", gauge, "Bytes of live and not yet collected objects.", func(*reading) float64 { return float64(memory().HeapAlloc) }),
-	ofServer("server.memory_heap_size", gauge, "Bytes of the heap in use or kept.", func(*reading) float64 { return float64(memory().HeapSys - memory().HeapReleased) }),
+	ofServer("server.memory_allocated", gauge, "Bytes of live and not yet collected objects.", func(r *reading) float64 { return float64(r.memory.allocated) }),
+	ofServer("server.memory_heap_size", gauge, "Bytes of the heap in use or kept.", func(r *reading) float64 { return float64(r.memory.heap) }),
 
 	{"dockerlb.build_info", gauge, "1; the labels say which program this is.", []string{"version", "revision", "go"}, func(r *reading, emit emit) {
 		emit(1, r.version.Version, r.version.Revision, r.version.Go)
 	}},
-	ofEngine("docker_connected", gauge, "1 while the engine's events flow.", func(e *topology.EngineStatus, _ *reading) float64 { return truth(e.Connected) }),
+	ofEngine("connected", gauge, "1 while the engine's events flow.", func(e *topology.EngineStatus, _ *reading) float64 { return truth(e.Connected) }),
 	ofEngine("membership_age_seconds", gauge, "Seconds since the engine's containers were last listed.", func(e *topology.EngineStatus, r *reading) float64 {
 		if e.LastList.IsZero() {
 			return r.uptime.Seconds()
@@ -341,10 +346,19 @@ var families = []family{
 	}},
 }
 
-func memory() *runtime.MemStats {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return &m
+// memory is read by runtime/metrics: ReadMemStats would stop the world, and
+// with it every request, for each scrape.
+type memory struct{ allocated, heap uint64 }
+
+func readMemory() memory {
+	s := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+	}
+	metrics.Read(s)
+	objects := s[0].Value.Uint64()
+	return memory{objects, objects + s[1].Value.Uint64() + s[2].Value.Uint64()}
 }
 
 func generation(t *topology.Table) uint64 {
