@@ -1,0 +1,99 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestOverrides(t *testing.T) {
+	for _, tt := range []struct {
+		target string
+		code   int
+		want   string // of the override; empty: none is made
+		answer string
+	}{
+		{"/lb/v1/drain container=web-1", 200, "web-1 drain=true", `"in_flight": 2`},
+		{"/lb/v1/undrain?container=web-1", 200, "web-1 drain=false", `"in_flight": 2`},
+		{"/lb/v1/weight container=web-1&weight=0", 200, "web-1 weight=0", ""},
+		{"/lb/v1/weight container=web-1&weight=1000", 200, "web-1 weight=1000", ""},
+		{"/lb/v1/weight container=web-1&weight=1001", 400, "", "from 0 to 1000"},
+		{"/lb/v1/weight container=web-1&weight=-1", 400, "", "from 0 to 1000"},
+		{"/lb/v1/weight container=web-1", 400, "", "from 0 to 1000"},
+		{"/lb/v1/drain", 400, "", "container: give"},
+		{"/lb/v1/drain container=nobody", 404, "", "there are: web-1"},
+	} {
+		s, b := newServer(t, nil)
+		b.inFlight = 2
+		w := ask(t, s, "POST", tt.target, nil)
+		got := ""
+		for _, o := range b.overrides {
+			got = o.Container
+			if o.Drain != nil {
+				got += fmt.Sprintf(" drain=%v", *o.Drain)
+			}
+			if o.Weight != nil {
+				got += fmt.Sprintf(" weight=%d", *o.Weight)
+			}
+		}
+		if w.Code != tt.code || got != tt.want || !strings.Contains(w.Body.String(), tt.answer) {
+			t.Errorf("%s: %d %q, override %q; want %d %q, %q", tt.target, w.Code, w.Body, got, tt.code, tt.answer, tt.want)
+		}
+	}
+}
+
+func TestInFlight(t *testing.T) {
+	s, b := newServer(t, nil)
+	b.inFlight = 3
+	var got InFlight
+	if err := json.Unmarshal(ask(t, s, "GET", "/lb/v1/in_flight?container=web-1", nil).Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := (InFlight{"web-1", 3}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestCallbacks(t *testing.T) {
+	var calls []string
+	level := "info"
+	s, _ := newServer(t, func(o *Options) {
+		o.Quit = func() { calls = append(calls, "quit") }
+		o.FailHealth = func(fail bool) { calls = append(calls, fmt.Sprintf("fail=%v", fail)) }
+		o.DrainListeners = func(graceful bool) { calls = append(calls, fmt.Sprintf("drain graceful=%v", graceful)) }
+		o.LogLevel = func() string { return level }
+		o.SetLogLevel = func(l string) error { level = l; return nil }
+	})
+	for _, tt := range []struct{ target, body, call string }{
+		{"/quitquitquit", "OK\n", "quit"},
+		{"/healthcheck/fail", "OK\n", "fail=true"},
+		{"/healthcheck/ok", "OK\n", "fail=false"},
+		{"/drain_listeners", "OK\n", "drain graceful=false"},
+		{"/drain_listeners?graceful", "OK\n", "drain graceful=true"},
+		{"/logging", "active loggers:\n  lb: info\n", ""},
+		{"/logging?level=debug", "active loggers:\n  lb: debug\n", ""},
+		{"/logging?level=critical", "active loggers:\n  lb: critical\n", ""},
+	} {
+		calls = nil
+		w := ask(t, s, "POST", tt.target, nil)
+		if w.Code != 200 || w.Body.String() != tt.body || strings.Join(calls, ",") != tt.call {
+			t.Errorf("%s: %d %q, calls %q; want %q, %q", tt.target, w.Code, w.Body, calls, tt.body, tt.call)
+		}
+	}
+	if level != "fatal" {
+		t.Errorf("critical is %q for the logger, want fatal", level)
+	}
+	if w := ask(t, s, "POST", "/logging?level=loud", nil); w.Code != 400 || !strings.HasPrefix(w.Body.String(), "usage: ") {
+		t.Errorf("a level that does not exist: %d %q", w.Code, w.Body)
+	}
+}
+
+func TestCallbacksMissing(t *testing.T) {
+	s, _ := newServer(t, nil)
+	for _, path := range []string{"/quitquitquit", "/drain_listeners", "/logging"} {
+		if w := ask(t, s, "POST", path, nil); w.Code != 501 {
+			t.Errorf("%s: %d, want 501", path, w.Code)
+		}
+	}
+}
