@@ -99,7 +99,7 @@ func parseProbePort(v string) (func(*ClusterPolicy), []fault) {
 func parseProbeHost(v string) (func(*ClusterPolicy), []fault) {
 	host, port, hasPort := strings.Cut(v, ":")
 	if _, err := netip.ParseAddrPort(v); err != nil && (!isDNSName(host) || hasPort && !isDigits(port)) {
-		if _, err := netip.ParseAddr(strings.Trim(v, "[]")); err != nil {
+		if _, err := netip.ParseAddr(unbracket(v)); err != nil {
 			return nil, faultf("%s is not a Host header: host[:port]", quote(v))
 		}
 	}

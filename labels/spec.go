@@ -102,7 +102,6 @@ type Route struct {
 	Headers   []HeaderMatch // all must match; sorted by name
 	Strip     bool          // drop the matched prefix
 	Rewrite   string        // replace the matched prefix; empty: leave
-	// TODO(issue of the middlewares): https redirect, auth, allow, rate, …
 }
 
 // PathKind is how a path is compared.
@@ -186,6 +185,18 @@ const (
 	// kept out.
 	Quarantined
 )
+
+func (s Severity) String() string {
+	switch s {
+	case Warning:
+		return "warning"
+	case Skipped:
+		return "skipped"
+	case Quarantined:
+		return "quarantined"
+	}
+	return "unknown"
+}
 
 // Problem is one thing that is wrong with a container's labels. It is data for
 // the log, `list`, the web page and `explain`; never a crash, never silence.

@@ -59,7 +59,17 @@ func suggest(name string) string {
 		k := &schema[i]
 		words = append(words, k.spelled(name))
 	}
-	return nearest(name, words)
+	if w := nearest(name, words); w != "" {
+		return w
+	}
+	// max_connections, cluster_name: a key and something more.
+	longer := ""
+	for _, w := range words {
+		if len(w) >= 4 && len(w) > len(longer) && strings.HasPrefix(name, w) {
+			longer = w
+		}
+	}
+	return longer
 }
 
 // spelled is the key's name; that of a family (header.<name>) with the last

@@ -129,7 +129,7 @@ func parseName(v string) (string, []fault) {
 		return "", faultf("%s is longer than %d bytes", quote(v), maxName)
 	}
 	for _, r := range v {
-		if r == ',' || r == ' ' || !strconv.IsGraphic(r) || r == '\uFFFD' {
+		if r == ',' || r == ' ' || !strconv.IsPrint(r) || r == '\uFFFD' {
 			return "", faultf("%s is not a name: letters, digits, and any other printable character but white space and commas are allowed", quote(v))
 		}
 	}
@@ -141,7 +141,7 @@ func parseName(v string) (string, []fault) {
 // without a trailing dot, IPv6 in brackets.
 func parseHost(v string) (string, []fault) {
 	host := strings.ToLower(v)
-	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && ip.Zone() == "" {
+	if ip, err := netip.ParseAddr(unbracket(host)); err == nil && ip.Zone() == "" {
 		if ip.Is6() {
 			return "[" + ip.String() + "]", nil
 		}
@@ -159,7 +159,8 @@ func parseHost(v string) (string, []fault) {
 		rest, _, _ = strings.Cut(rest, "/")
 		return "", withHint(fs, "only the host's name: %s", rest)
 	}
-	if bare, port, ok := strings.Cut(host, ":"); ok && isDigits(port) {
+	if at := strings.LastIndexByte(host, ':'); at >= 0 && isDigits(host[at+1:]) {
+		bare := host[:at]
 		return "", withHint(fs, "without a port: %s (every port of the listener is meant)", bare)
 	}
 	if bare, path, ok := strings.Cut(host, "/"); ok {
@@ -174,6 +175,16 @@ func parseHost(v string) (string, []fault) {
 		}
 	}
 	return "", fs
+}
+
+// unbracket takes the brackets off an IPv6 address.
+func unbracket(s string) string {
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		if inner, ok := strings.CutSuffix(inner, "]"); ok {
+			return inner
+		}
+	}
+	return s
 }
 
 // isDNSName holds for what may stand in a Host header: letters, digits,
@@ -205,7 +216,7 @@ func isDigits(s string) bool {
 
 // parseAddress takes host[:port].
 func parseAddress(v string) (Address, []fault) {
-	if ip, err := netip.ParseAddr(strings.Trim(v, "[]")); err == nil {
+	if ip, err := netip.ParseAddr(unbracket(v)); err == nil {
 		return Address{Host: ip.String()}, nil
 	}
 	if ap, err := netip.ParseAddrPort(v); err == nil {
