@@ -18,8 +18,9 @@
 //
 // Paths with a meaning of their own are listed at [handler].
 //
-// "daemon healthcheck" asks the one that runs in the same container how it is,
-// and exits 0 or 1: for a HEALTHCHECK, since the image has no shell.
+// The image has no shell, so that it is its own client: "daemon healthcheck"
+// asks the one that runs in the same container how it is, and exits 0 or 1 (for
+// a HEALTHCHECK); "daemon sick" and "daemon well" change what that one answers.
 package main
 
 import (
@@ -41,9 +42,13 @@ func main() {
 		case len(os.Args) == 1:
 			err = run(settings)
 		case len(os.Args) == 2 && os.Args[1] == "healthcheck":
-			err = checkHealth(settings.listen)
+			err = askHealth(settings.listen, http.MethodGet, "")
+		case len(os.Args) == 2 && os.Args[1] == "sick":
+			err = askHealth(settings.listen, http.MethodPut, "?ok=false")
+		case len(os.Args) == 2 && os.Args[1] == "well":
+			err = askHealth(settings.listen, http.MethodPut, "?ok=true")
 		default:
-			err = fmt.Errorf("unknown arguments %q (want none, or healthcheck)", os.Args[1:])
+			err = fmt.Errorf("unknown arguments %q (want none, healthcheck, sick or well)", os.Args[1:])
 		}
 	}
 	if err != nil {
@@ -59,6 +64,8 @@ func run(s settings) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
+	// There is nothing to reload, and no reason to die of being asked to.
+	signal.Ignore(syscall.SIGHUP)
 
 	select {
 	case <-time.After(s.delay):
@@ -69,19 +76,21 @@ func run(s settings) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("listening on", listener.Addr())
-	return serve(listener, s, signals, os.Stdout)
+	id := newID()
+	fmt.Println("listening on", listener.Addr(), "as", id)
+	return serve(listener, id, s, signals, os.Stdout)
 }
 
-// checkHealth asks the daemon that listens on this host at the port of listen.
-func checkHealth(listen string) error {
+// askHealth sends a request for /healthz to the daemon that listens on this
+// host at the port of listen.
+func askHealth(listen, method, query string) error {
 	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", port)+"/healthz", nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+net.JoinHostPort("127.0.0.1", port)+"/healthz"+query, nil)
 	if err != nil {
 		return err
 	}

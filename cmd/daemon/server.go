@@ -22,14 +22,14 @@ const (
 	graceTimeout = 9 * time.Second
 )
 
-// serve answers on listener until a signal comes, and then ends as the
+// serve answers on listener with this id until a signal comes, and then ends as the
 // settings say. It owns the listener.
-func serve(listener net.Listener, s settings, signals <-chan os.Signal, record io.Writer) error {
+func serve(listener net.Listener, id string, s settings, signals <-chan os.Signal, record io.Writer) error {
 	if !s.record {
 		record = io.Discard
 	}
 	server := &http.Server{
-		Handler:           newHandler(newID(), record),
+		Handler:           newHandler(id, record),
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       idleTimeout,
 	}
