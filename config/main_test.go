@@ -1,0 +1,9 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/dockerlb/dockerlb/internal/leakcheck"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
