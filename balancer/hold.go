@@ -98,7 +98,7 @@ func (c *Cluster) holdUntil(p *picker, q *Request, only *Endpoint, now time.Time
 		return time.Time{}, false
 	}
 	if q.holdUntil.IsZero() {
-		q.holdUntil = now.Add(p.spec.Hold)
+		until := now.Add(p.spec.Hold)
 		switch {
 		case only != nil:
 			if long(only.refusedSince.Load(), now) {
@@ -109,13 +109,14 @@ func (c *Cluster) holdUntil(p *picker, q *Request, only *Endpoint, now time.Time
 			// who else came here is early, not late.
 		case c.lostAt.Load() == 0:
 			// Never had a member: only so long after its birth.
-			q.holdUntil = c.born.Add(p.spec.Hold)
+			until = c.born.Add(p.spec.Hold)
 		case long(c.lostAt.Load(), now):
 			return time.Time{}, false
 		}
-		if !q.Deadline.IsZero() && q.Deadline.Before(q.holdUntil) {
-			q.holdUntil = q.Deadline
+		if !q.Deadline.IsZero() && q.Deadline.Before(until) {
+			until = q.Deadline
 		}
+		q.holdUntil = until
 	}
 	return q.holdUntil, now.Before(q.holdUntil)
 }
