@@ -9,7 +9,8 @@ import (
 type duty uint8
 
 const (
-	dutyLook    duty = iota // look at it again
+	dutyLook    duty = iota // look at it again: events have been gathered
+	dutyHealth              // look at it again, if it is starting: a probe was due
 	dutyReadmit             // its stop signal was ignored, if it still runs
 	dutySuspect             // the event of a difference that the list found is due
 )

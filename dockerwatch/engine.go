@@ -42,8 +42,9 @@ type engine struct {
 	api      string        // negotiated
 	version  string        // of the engine
 	patience time.Duration // for what it answers out of its head
-	// ahead is how far the engine's clock is ahead of ours, to the second: an
+	// ahead is how far the engine's clock is ahead of ours, to a second or so: an
 	// engine on another machine may be minutes off, and since is in its time.
+	// Zero where the difference may be none, as on one machine.
 	ahead time.Duration
 
 	published sync.Once // guards hidden
@@ -111,7 +112,9 @@ func (e *engine) negotiate(ctx context.Context, host string, tls TLS) error {
 	}
 	e.version = version.Version
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {
-		e.ahead = time.Until(date).Round(time.Second)
+		if ahead := time.Until(date); ahead < -2*time.Second || ahead > time.Second {
+			e.ahead = ahead // else it is but the fraction that Date leaves out
+		}
 	}
 	return nil
 }

@@ -31,16 +31,22 @@ func (m *members) listed(all []listed, began, now time.Time, first bool) {
 			m.byID[l.ID] = x
 		}
 		x.ours = ours
-		fresh := x.shown != nil && x.heard.After(began)
-		if !fresh {
+		if x.shown == nil || !x.heard.After(began) {
 			c := m.fromList(x, l, all)
-			m.compare(x, c, now, first)
+			if what := differs(x.shown, c); what != "" {
+				c.Inspected = false
+				if x.ours && !first {
+					m.suspect(x.id, "container "+c.Name+" "+what, now)
+				}
+			}
 			m.show(x, c)
 		}
 		switch {
-		case x.heard.After(began) || (x.shown.Inspected && first && up(x.shown.State)):
+		case x.heard.After(began):
 			m.look(x, now, now)
-		case !x.shown.Inspected && up(x.shown.State):
+		case up(x.shown.State) && (!x.shown.Inspected || (first && len(x.shown.Networks) == 0)):
+			// Without networks of its own a restart that we missed does not
+			// show in the list.
 			m.lookLater(x)
 		}
 	}
@@ -120,26 +126,20 @@ func (m *members) fromList(x *member, l *listed, all []listed) *topology.Contain
 	return &c
 }
 
-// compare notes a difference between what the events told and what the list
-// tells. Names of states on the way out (removing, dead) come without an event.
-func (m *members) compare(x *member, c *topology.Container, now time.Time, first bool) {
-	if first || !x.ours {
-		return
-	}
-	old := x.shown
+// differs tells what the list says of a container that the events did not;
+// empty: nothing. The states on the way out (removing, dead) have no event.
+func differs(old, c *topology.Container) string {
 	switch {
 	case old == nil:
 		if up(c.State) {
-			m.suspect(x.id, "container "+c.Name+" is new", now)
-			m.look(x, now, now)
+			return "is new"
 		}
 	case up(old.State) != up(c.State) || (up(c.State) && old.State != c.State):
-		m.suspect(x.id, "container "+c.Name+" is "+string(c.State)+", not "+string(old.State), now)
-		m.look(x, now, now)
+		return "is " + string(c.State) + ", not " + string(old.State)
 	case up(c.State) && !slices.EqualFunc(old.Networks, c.Networks, sameEndpoint):
-		m.suspect(x.id, "container "+c.Name+" has other networks", now)
-		m.look(x, now, now)
+		return "has other networks"
 	}
+	return ""
 }
 
 func sameEndpoint(a, b topology.Attachment) bool {

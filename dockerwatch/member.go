@@ -29,6 +29,7 @@ type member struct {
 	signalIn time.Time // our clock
 
 	// Looking: looks are coalesced per container and bounded over all.
+	lookAt  time.Time // when the next look is due; zero: none waits for its time
 	queued  bool      // waits for a free place
 	urgent  bool      // in the urgent queue
 	flying  bool      // an inspect is under way

@@ -112,7 +112,7 @@ func (m *members) reset() {
 	m.urgent, m.patient, m.missed = nil, nil, ""
 	clear(m.suspects)
 	for _, x := range m.byID {
-		x.queued, x.urgent, x.flying, x.again, x.stale, x.retries = false, false, false, false, false, 0
+		x.queued, x.urgent, x.flying, x.again, x.stale, x.retries, x.lookAt = false, false, false, false, false, 0, time.Time{}
 	}
 }
 
@@ -210,7 +210,7 @@ func (m *members) networkEvent(x *member, e event, now time.Time) {
 			c.Networks = slices.DeleteFunc(slices.Clone(c.Networks), func(n topology.Attachment) bool { return n.NetworkID == e.networkID })
 		})
 	}
-	if x.shown == nil || !up(x.shown.State) {
+	if x.shown == nil || (x.shown.State != topology.StateRunning && x.shown.State != topology.StatePaused) {
 		return // part of its start or of its end, whose own events follow
 	}
 	x.stale = x.flying
@@ -239,7 +239,7 @@ func (m *members) killed(x *member, e event, now time.Time) {
 	}
 	x.signal, x.signalIn = signal, now
 	m.change(x, func(c *topology.Container) {
-		c.IgnoredStop = false
+		c.IgnoredStop = c.IgnoredStop && !isStop(signal, x.stopSignal) // a new signal counts anew
 		m.judgeStop(x, c)
 	})
 }
@@ -266,7 +266,8 @@ func (m *members) look(x *member, now, at time.Time) {
 	case x.flying:
 		x.again = true
 	case at.After(now):
-		if !x.queued {
+		if !x.queued && (x.lookAt.IsZero() || at.Before(x.lookAt)) {
+			x.lookAt = at
 			m.agenda.add(at, dutyLook, x.id)
 		}
 	case !x.urgent:
@@ -298,7 +299,7 @@ func (m *members) nextLook(now time.Time) (id string, ok bool) {
 		if !x.queued || m.byID[x.id] != x {
 			continue // looked at by way of the other queue, or gone
 		}
-		x.queued, x.urgent, x.flying, x.again, x.stale, x.looked = false, false, true, false, false, now
+		x.queued, x.urgent, x.flying, x.again, x.stale, x.looked, x.lookAt = false, false, true, false, false, now, time.Time{}
 		return x.id, true
 	}
 }
@@ -313,8 +314,12 @@ func (m *members) tick(now time.Time) {
 		x := m.byID[a.id]
 		switch a.duty {
 		case dutyLook:
-			if x != nil && !x.queued {
+			if x != nil && x.lookAt.Equal(a.at) {
 				m.look(x, now, now)
+			}
+		case dutyHealth:
+			if x != nil && x.shown != nil && x.shown.Health == topology.HealthStarting {
+				m.lookLater(x)
 			}
 		case dutyReadmit:
 			m.readmit(x, now)
@@ -396,7 +401,7 @@ func (m *members) apply(x *member, in *inspected, now time.Time) {
 		}
 		if c.Health == topology.HealthStarting {
 			c.HealthNext = nextHealthCheck(in, m.quickStart)
-			m.agenda.add(latest(c.HealthNext, now).Add(healthLook), dutyLook, x.id)
+			m.agenda.add(latest(c.HealthNext, now).Add(healthLook), dutyHealth, x.id)
 		}
 	}
 	c.NetworkOf = m.lender(borrowedNetwork(in.HostConfig.NetworkMode), now)

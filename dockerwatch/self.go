@@ -88,16 +88,17 @@ type asker interface {
 	publishedOnly(ctx context.Context) bool
 }
 
-// findSelf asks the engine who we are; all is its list. lender is the container
-// whose network we borrow, if any. An error means that nothing is known: the
-// caller keeps what it had.
+// findSelf asks the engine who we are; all is its list, before is what was
+// found last: an id, or nothing. lender is the container whose network we
+// borrow, if any. An error means that nothing is known: the caller keeps what
+// it had.
 //
 // A hostname may be the user's (hostname: in Compose) and happen to be another
 // container's name or id, so a container counts as us only if its own hostname
 // is ours too, or if the kernel named its id.
-func (p place) findSelf(ctx context.Context, e asker, all []listed) (self topology.Self, lender string, err error) {
+func (p place) findSelf(ctx context.Context, e asker, all []listed, before string) (self topology.Self, lender string, err error) {
 	self = topology.Self{EmbeddedDNS: p.resolver, HostNetwork: !p.container}
-	us, err := p.inspectSelf(ctx, e, all)
+	us, err := p.inspectSelf(ctx, e, all, before)
 	if err != nil {
 		return self, "", err
 	}
@@ -118,7 +119,12 @@ func (p place) findSelf(ctx context.Context, e asker, all []listed) (self topolo
 	return self, lender, nil
 }
 
-func (p place) inspectSelf(ctx context.Context, e asker, all []listed) (*inspected, error) {
+func (p place) inspectSelf(ctx context.Context, e asker, all []listed, before string) (*inspected, error) {
+	if before != "" {
+		if c, err := e.inspect(ctx, before); !errors.Is(err, errNotFound) {
+			return c, err
+		}
+	}
 	if hexID.MatchString(p.hostname) {
 		c, err := e.inspect(ctx, p.hostname)
 		switch {

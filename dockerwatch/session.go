@@ -85,9 +85,13 @@ func (w *Watcher) session(ctx context.Context) error {
 
 // subscribe opens the event stream.
 func (s *session) subscribe() {
+	now := time.Now().Add(s.engine.ahead)
 	since := s.w.since.Add(-overlap)
 	if s.w.since.IsZero() {
-		since = time.Now().Add(s.engine.ahead - lookBack)
+		since = now.Add(-lookBack)
+	}
+	if s.w.came.IsZero() {
+		s.w.came = now
 	}
 	messages, errs := s.engine.events(s.ctx, since)
 	s.group.Go(func() { s.events.read(s.ctx, messages, errs) })
@@ -151,11 +155,13 @@ func (s *session) dispatch(now time.Time) {
 	if !s.listing && !now.Before(s.nextList) {
 		s.listing = true
 		s.nextList = now.Add(jitter(s.w.o.Resync))
-		s.group.Go(func() { s.lists <- s.list() })
+		before := s.w.self.ContainerID
+		s.group.Go(func() { s.lists <- s.list(before) })
 	}
 	if s.selfAgain && !s.selfing {
 		s.selfing, s.selfAgain = true, false
-		s.group.Go(func() { s.selves <- s.findSelf(nil) })
+		before := s.w.self.ContainerID
+		s.group.Go(func() { s.selves <- s.findSelf(nil, before) })
 	}
 	for !s.first && s.looking < maxInspects {
 		id, ok := s.w.members.nextLook(now)
@@ -182,17 +188,17 @@ func (s *session) silence() time.Duration {
 	return defaultSilence
 }
 
-func (s *session) list() listResult {
+func (s *session) list(before string) listResult {
 	began := time.Now()
 	all, err := s.engine.list(s.ctx)
 	if err != nil {
 		return listResult{began: began, selfResult: selfResult{err: err}}
 	}
-	return listResult{began, all, s.findSelf(all)}
+	return listResult{began, all, s.findSelf(all, before)}
 }
 
-func (s *session) findSelf(all []listed) selfResult {
-	self, lender, err := s.w.where.findSelf(s.ctx, s.engine, all)
+func (s *session) findSelf(all []listed, before string) selfResult {
+	self, lender, err := s.w.where.findSelf(s.ctx, s.engine, all, before)
 	return selfResult{self, lender, err}
 }
 
@@ -234,7 +240,7 @@ func (s *session) takeEvents() error {
 		if a.network && (a.id == w.self.ContainerID || a.id == w.lender) {
 			s.selfAgain = true
 		}
-		w.members.event(a.event, a.came, w.known)
+		w.members.event(a.event, a.came, a.at().After(w.came))
 	}
 	return ended
 }
@@ -265,7 +271,6 @@ func (s *session) takeList(r listResult) error {
 	}
 	s.first = false
 	s.takeSelf(r.selfResult)
-	s.w.known = true
 	return nil
 }
 

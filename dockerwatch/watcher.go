@@ -88,9 +88,9 @@ type Watcher struct {
 	members *members
 	self    topology.Self
 	lender  string // whose network we borrow
-	known   bool   // a full list and self have been seen
 	seen    seen
 	since   time.Time // engine's time of the last event
+	came    time.Time // engine's time of our first subscription
 	gen     uint64
 }
 
