@@ -151,6 +151,12 @@ func (s *stage) applied() int {
 	return len(s.tables)
 }
 
+func (s *stage) listened() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listens
+}
+
 func container(name, text string) *topology.Container {
 	m := map[string]string{}
 	for _, l := range strings.Fields(text) {
@@ -230,7 +236,7 @@ func TestReadyWaits(t *testing.T) {
 			if ok, got := s.c.Ready(); ok || !strings.Contains(got, why) {
 				t.Errorf("ready %t (%s), want it to wait: %s", ok, got, why)
 			}
-			if s.listens != 0 {
+			if s.listened() != 0 {
 				t.Errorf("listeners were opened")
 			}
 		}
@@ -243,8 +249,8 @@ func TestReadyWaits(t *testing.T) {
 		q := topology.Names(topology.Membership{}, s.file.value)[0]
 		s.dns.set(topology.Answers{Generation: 1, Names: map[topology.Query]topology.Answer{q: {Outcome: topology.OutcomeFailed}}})
 		synctest.Wait()
-		if ok, why := s.c.Ready(); !ok || why != "" || s.listens != 1 {
-			t.Errorf("ready %t (%s), %d times listened", ok, why, s.listens)
+		if ok, why := s.c.Ready(); !ok || why != "" || s.listened() != 1 {
+			t.Errorf("ready %t (%s), %d times listened", ok, why, s.listened())
 		}
 		st := s.c.Status()
 		if len(st.Sources) != 3 || !st.Sources[0].Known || st.Sources[0].Generation != 1 || st.Sources[0].At.IsZero() {
@@ -275,12 +281,12 @@ func TestListenersOpenThoughTheEngineIsAway(t *testing.T) {
 		defer s.end()
 		time.Sleep(openAfter - time.Millisecond)
 		synctest.Wait()
-		if s.listens != 0 {
+		if s.listened() != 0 {
 			t.Error("they opened too early")
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if s.listens != 1 {
+		if s.listened() != 1 {
 			t.Error("they did not open")
 		}
 		if ok, why := s.c.Ready(); ok || !strings.Contains(why, "Docker Engine") {
