@@ -125,6 +125,8 @@ func (p *parser) splitService(key string) (service, name string, f *fault) {
 	switch {
 	case service == "":
 		return "", "", &fault{"names no service", "write " + p.prefix + ".svc.<name>.<key>"}
+	case strings.Trim(service, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "":
+		return "", "", &fault{reason: quote(service) + " is not a name for a service: a to z, 0 to 9, _ and - are allowed"}
 	case !ok || name == "":
 		return "", "", &fault{"names a service, but none of its keys", "did you mean " + clip(p.full(service, "cluster")) + "?"}
 	}

@@ -148,6 +148,7 @@ func TestProblems(t *testing.T) {
 		{"svc", map[string]string{"lb.svc": "x"}, []string{"warning: lb.svc names no service; write lb.svc.<name>.<key>"}},
 		{"svc without key", map[string]string{"lb.svc.x": "x"}, []string{"warning: lb.svc.x names a service, but none of its keys; did you mean lb.svc.x.cluster?"}},
 		{"svc without name", map[string]string{"lb.svc..port": "1"}, []string{"warning: lb.svc..port names no service; write lb.svc.<name>.<key>"}},
+		{"svc with a bad name", map[string]string{"lb.svc.a b.cluster": "c"}, []string{`warning: lb.svc.a b.cluster "a b" is not a name for a service: a to z, 0 to 9, _ and - are allowed`}},
 		{"svc without cluster", map[string]string{"lb.svc.x.port": "1"},
 			[]string{`x: warning: lb.svc.x.cluster service "x" joins nothing: lb.svc.x.cluster is missing, and lb.cluster does not speak of it; it is needed for lb.svc.x.port`}},
 		{"short form without cluster beside a service", map[string]string{"lb.cluster": "-", "lb.svc.x.cluster": "c", "lb.network": "edge"},

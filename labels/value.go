@@ -269,7 +269,7 @@ func parseRegex(v string) (string, []fault) {
 	if len(v) > maxRegex {
 		return "", faultf("the expression is longer than %d bytes", maxRegex)
 	}
-	if _, err := regexp.Compile(Anchored(v)); err != nil {
+	if _, err := regexp.Compile(anchored(v)); err != nil {
 		// The error quotes the anchored form; check the user's own for its text.
 		if _, own := regexp.Compile(v); own != nil {
 			err = own
@@ -280,9 +280,9 @@ func parseRegex(v string) (string, []fault) {
 	return v, nil
 }
 
-// Anchored is the expression that matches where re matches the whole subject,
+// anchored is the expression that matches where re matches the whole subject,
 // as Envoy's safe_regex does.
-func Anchored(re string) string { return `\A(?:` + re + `)\z` }
+func anchored(re string) string { return `\A(?:` + re + `)\z` }
 
 // parseToken takes a token of RFC 9110, 5.6.2: a header's or cookie's name, a
 // method.

@@ -47,7 +47,7 @@ type Router struct {
 type virtualHost struct {
 	first, end  int
 	paths       *pathIndex // nil where there are too few routes to need one
-	fallThrough bool
+	fallThrough bool       // also: a virtual host of labels, with their reading of a name
 	// catchAll: the first route takes every path that begins with a slash, as
 	// that of a container with a host alone does. It spares a match the look
 	// at the route itself, which among thousands is not in the cache.
