@@ -53,7 +53,8 @@ type Service struct {
 
 	// Routes are the routes that this member asks for (scope R); a service
 	// without a route key asks for one: any host, every path, listener
-	// "default".
+	// "default". Empty where a bad value would have made the route wider than
+	// it was meant: then this member asks for none.
 	Routes []Route
 
 	// Settings are the good values of the cluster keys (scope K), sorted by
@@ -161,7 +162,7 @@ type ClusterPolicy struct {
 	ResponseTimeout, ConnectTimeout, IdleTime time.Duration
 
 	Retries                           uint32
-	RetryOn                           []string
+	RetryOn                           []string // connect, reset, gateway-error, 5xx, or a status
 	MaxConns, MaxPending, MaxRequests uint32
 	OutlierConsecutive                uint32 // 0: off
 	OutlierBaseTime                   time.Duration
@@ -202,7 +203,7 @@ func (s Severity) String() string {
 // the log, `list`, the web page and `explain`; never a crash, never silence.
 type Problem struct {
 	Severity Severity
-	Service  string // empty: the whole container
+	Service  string // empty: the whole container; "default": the short form
 	Label    string // the full key, with the prefix
 	Value    string
 	Reason   string // `"eighty" is not a port`
