@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,6 +16,12 @@ type upload struct {
 	last    atomic.Bool   // all that is left is a write that is going on
 	whole   bool          // the request has been sent to its end
 	out     *buffer       // its owner: whoever sends
+
+	// mu orders who limits the endpoint's time: while the body is going up it
+	// is its sender, and each piece gives it more; then the response's head
+	// has its limit, unless it has come already.
+	mu       sync.Mutex
+	headSeen bool
 }
 
 // syncBody is how much of a body the exchange's goroutine sends before the
@@ -28,8 +35,12 @@ func (ex *exchange) sendRequest(up *upConn) error {
 	u := &ex.body
 	u.whole = false
 	u.last.Store(false)
-	wait, _ := ex.headLimit()
-	up.arm(wait)
+	u.headSeen = false
+	if ex.req.body == bodyNone {
+		up.arm(ex.headLimit())
+	} else {
+		up.arm(ex.streamLimit())
+	}
 	o := getBuffer(smallBuffer)
 	u.out = o
 	b := ex.appendHead(o.b[:0])
@@ -64,6 +75,7 @@ func (ex *exchange) sendBody(up *upConn) error {
 			err := ex.endUpload(up)
 			u.whole = err == nil
 			ex.freeOut(nil)
+			up.arm(ex.headLimit())
 			return err
 		case errWouldBlock:
 			n = syncBody
@@ -92,6 +104,7 @@ func (ex *exchange) upload(up *upConn) {
 		if err == io.EOF {
 			u.last.Store(true)
 			u.whole = ex.endUpload(up) == nil
+			u.limit(up, ex.headLimit)
 			return
 		}
 		if err != nil {
@@ -100,10 +113,30 @@ func (ex *exchange) upload(up *upConn) {
 			up.abort()
 			return
 		}
+		u.limit(up, ex.streamLimit)
 		ex.keep(piece)
 		if ex.sendPiece(up, piece) != nil || ex.flushOut(up) != nil {
 			return // the endpoint's: the exchange sees it, or an early response
 		}
+	}
+}
+
+// limit gives the endpoint as long as d says from now, if its response has not
+// begun.
+func (u *upload) limit(up *upConn, d func() time.Duration) {
+	u.mu.Lock()
+	if !u.headSeen {
+		up.arm(d())
+	}
+	u.mu.Unlock()
+}
+
+// sawHead takes the endpoint's time over from the upload.
+func (u *upload) sawHead() {
+	if u.running {
+		u.mu.Lock()
+		u.headSeen = true
+		u.mu.Unlock()
 	}
 }
 

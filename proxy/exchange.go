@@ -29,26 +29,31 @@ type exchange struct {
 	rec    Record
 
 	addReq, addResp []pair
-	dropped         []int  // indexes of request fields that a try has dropped
 	scratch         []byte // what pairs point into
 	host            []byte // as forwarded
 	hostLower       []byte
 	target          []byte // as forwarded
-	hostBuf         []byte
-	targetBuf       []byte
+	// Scratch that the above may point into.
+	hostBuf, lowerBuf, pathBuf, targetBuf []byte
+	newPath                               bool   // the path is not the target's any more
+	newCookie                             []byte // a hashing cookie to set
+	trusted                               bool   // the peer's X-Forwarded-* are believed
 
+	retry    retries
 	body     upload
 	uploadTo *upConn // the connection that the current try uses
 	replay   *buffer // what has been sent of the body; nil: nothing yet
 	replayed bool    // the body is still wholly in replay (or there is none)
 
-	lease    balancer.Lease
-	chunk    chunks // of a response
-	start    time.Time
-	sentAt   time.Time
-	deadline time.Time // of all tries, once the request is complete; zero: none
-	attempts int
-	begun    bool // the response has begun: no retry, no local reply
+	lease           balancer.Lease
+	chunk           chunks // of a response
+	start           time.Time
+	sentAt          time.Time
+	deadline        time.Time // of all tries, once the request is complete; zero: none
+	attempts        int
+	prepared        bool // prepare has run
+	perTry, idleOut bool // which limit is on the response's head
+	begun           bool // the response has begun: no retry, no local reply
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -66,6 +71,8 @@ func (ex *exchange) begin(s *Server, l *listener, peer netip.AddrPort) {
 		ex.http = &ex.view.Spec.HTTP
 	}
 	ex.start = time.Now()
+	ex.addReq, ex.addResp, ex.scratch = ex.addReq[:0], ex.addResp[:0], ex.scratch[:0]
+	ex.newPath = false
 	ex.rec = Record{Start: ex.start, Listener: l.name, Peer: peer, Client: peer.Addr(), Protocol: "HTTP/1.1"}
 	ex.req.reset()
 	ex.resp.reset()
@@ -99,7 +106,7 @@ func (ex *exchange) release() {
 	onHold := ex.q.OnHold
 	ex.q = balancer.Request{OnHold: onHold}
 	ex.replay, ex.route, ex.lease, ex.view, ex.http = nil, nil, balancer.Lease{}, nil, nil
-	ex.deadline, ex.attempts, ex.begun = time.Time{}, 0, false
+	ex.deadline, ex.attempts, ex.begun, ex.prepared = time.Time{}, 0, false, false
 	ex.req.reset()
 	ex.resp.reset()
 	ex.rec = Record{}
@@ -118,7 +125,10 @@ func (ex *exchange) run() {
 		return
 	}
 	ex.trust()
-	ex.normalize()
+	if !ex.normalize() {
+		ex.local(400, "", 0, "path_normalization_failed")
+		return
+	}
 	ex.route = ex.view.Match(ex)
 	if ex.route == nil {
 		ex.ln.counters.noRoute.Add(1)
@@ -199,55 +209,30 @@ func (ex *exchange) Header(lower string) (string, bool) {
 // written.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// normalize prepares host and path as they are matched and forwarded.
-func (ex *exchange) normalize() {
-	ex.host = ex.req.host
-	if o := ex.http; o.StripAnyPort || o.StripMatchingPort {
-		ex.host = stripPort(ex.host, o.StripAnyPort, ex.ln.bound.Port())
-	}
-	ex.hostLower = ex.host
-	for _, c := range ex.host {
-		if c >= 'A' && c <= 'Z' {
-			ex.hostBuf = append(ex.hostBuf[:0], ex.host...)
-			for i, c := range ex.hostBuf {
-				if c >= 'A' && c <= 'Z' {
-					ex.hostBuf[i] = c | 0x20
-				}
-			}
-			ex.hostLower = ex.hostBuf
-			break
-		}
-	}
-}
-
 // tries sends the request to endpoints until one has answered or the route's
 // rules end it.
 func (ex *exchange) tries() {
-	spec := ex.route.Spec
-	ex.replayed = true
-	retries := ex.retryLimit()
+	ex.beginRetries()
 	var last failure
 	for {
 		lease, err := ex.srv.b.Acquire(ex.route, &ex.q)
 		if err != nil {
+			ex.endTry(&last)
 			ex.unserved(err, &last)
 			return
 		}
 		ex.lease = lease
 		ex.attempts++
-		ex.rec.Cluster = lease.Cluster.Spec().Name
+		ex.rec.Cluster = lease.Cluster.Name()
 		ex.rec.Upstream = lease.Endpoint.Address()
 		f := ex.try()
 		lease.Done(balancer.Outcome{Result: f.result, Status: ex.resp.status, Elapsed: ex.rec.UpstreamTime})
-		if f.result == balancer.OK || ex.begun {
+		ex.endTry(&f)
+		if ex.begun {
 			return
 		}
 		last = f
-		if f.result == balancer.Canceled || ex.h1.failed != nil {
-			ex.giveUp(&f)
-			return
-		}
-		if !ex.mayRetry(&f, &spec.Retry, &retries) {
+		if f.result == balancer.Canceled || ex.h1.failed != nil || !ex.mayRetry(&f) {
 			ex.giveUp(&f)
 			return
 		}
@@ -261,8 +246,9 @@ type failure struct {
 	transport string
 	flag      Flags
 	unsent    bool // the endpoint cannot have seen any of it
-	status    int  // of a response that the retry policy may not like
-	perTry    bool
+	disliked  bool // there is a response, and the retry policy wants another
+	perTry    bool // the try's own time was up
+	idle      bool // the stream's was
 }
 
 // unserved answers where no endpoint was given.

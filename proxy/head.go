@@ -27,6 +27,7 @@ const (
 	fieldForwardedHost
 	fieldForwardedPort
 	fieldRequestID
+	fieldCookie
 	fieldEnvoy // x-envoy-…
 )
 
@@ -213,8 +214,11 @@ func identify(name []byte) fieldID {
 		}
 		return pick(name, "date", fieldDate)
 	case 6:
-		if name[0]|0x20 == 'e' {
+		switch name[0] | 0x20 {
+		case 'e':
 			return pick(name, "expect", fieldExpect)
+		case 'c':
+			return pick(name, "cookie", fieldCookie)
 		}
 		return pick(name, "server", fieldServer)
 	case 7:

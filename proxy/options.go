@@ -15,10 +15,11 @@ type Options struct {
 	Log      *logrus.Entry
 	// AccessLog may be nil.
 	AccessLog AccessLog
-	// Version is the program's, for the pseudonym of Forwarded and Via where
-	// asked.
+	// Version is the program's, for the log.
 	Version string
-	Limits  Limits
+	// Forwarded adds RFC 7239's Forwarded besides X-Forwarded-*.
+	Forwarded bool
+	Limits    Limits
 }
 
 // Limits are the flags that hold where a listener or route says nothing. A zero

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"time"
 
 	"github.com/dockerlb/dockerlb/balancer"
 )
@@ -77,6 +76,15 @@ func (ex *exchange) giveUp(f *failure) {
 	case balancer.Canceled:
 		ex.clientGone()
 	case balancer.Timeout:
+		if f.idle {
+			ex.ln.counters.rqIdle.Add(1)
+			status := 504
+			if !ex.body.whole {
+				status, ex.h1.close = 408, true
+			}
+			ex.local(status, "stream timeout", FlagSI, "stream_idle_timeout")
+			return
+		}
 		details := "response_timeout"
 		if f.perTry {
 			details = "upstream_per_try_timeout"
@@ -120,19 +128,4 @@ func (ex *exchange) resetDetails(f *failure) string {
 		}
 	}
 	return string(b)
-}
-
-// respond decides on the fields of every response, ours and the endpoint's.
-func (ex *exchange) respond() {
-	if !ex.resp.hasDate {
-		ex.addResp = append(ex.addResp, pair{"date", ex.date()})
-	}
-}
-
-// date is now as an IMF-fixdate (RFC 9110 section 5.6.7); RFC 9110 section
-// 6.6.1 asks for it where the response has none.
-func (ex *exchange) date() []byte {
-	n := len(ex.scratch)
-	ex.scratch = time.Now().UTC().AppendFormat(ex.scratch, "Mon, 02 Jan 2006 15:04:05 GMT")
-	return ex.scratch[n:]
 }

@@ -1,32 +1,225 @@
 package proxy
 
-import "github.com/dockerlb/dockerlb/topology"
+import (
+	"math/rand/v2"
+	"time"
 
-func (ex *exchange) retryLimit() int {
-	p := &ex.route.Spec.Retry
-	if len(p.On) == 0 {
-		return defaultConnectRetries
-	}
-	return int(p.Max)
+	"github.com/dockerlb/dockerlb/balancer"
+	"github.com/dockerlb/dockerlb/topology"
+)
+
+// retries is what is left of a request's chances.
+type retries struct {
+	left     int
+	backOffs int
+	// taken: the retry breaker has allowed the try that is on, and is to be
+	// told of its end.
+	taken *balancer.Cluster
+	next  bool // it has allowed the next one
+	limit bool // a retry was wanted and none was left
 }
 
-// defaultConnectRetries: a request that no endpoint has seen goes to another,
-// also where no policy asks for it (README: the differences from Envoy).
-const defaultConnectRetries = 2
+// unsentRetries is how often a request that no endpoint has seen goes to
+// another one, also where no policy asks for it (README: the differences from
+// Envoy).
+const unsentRetries = 2
 
-func (ex *exchange) mayRetry(f *failure, p *topology.RetryPolicy, left *int) bool {
-	if *left == 0 || !ex.replayed || !f.unsent {
+func (ex *exchange) beginRetries() {
+	p := &ex.route.Spec.Retry
+	ex.retry = retries{left: int(p.Max)}
+	if len(p.On) == 0 || p.Max == 0 {
+		ex.retry.left = unsentRetries
+	}
+	ex.replayed = true
+}
+
+// endTry gives the retry breaker's slot of the try back.
+func (ex *exchange) endTry(f *failure) {
+	if c := ex.retry.taken; c != nil {
+		c.RetryDone(f.result == balancer.OK && !f.disliked)
+		ex.retry.taken = nil
+	}
+}
+
+// mayRetry decides whether the request goes out again after f, and if so waits
+// the back-off and has the next Acquire avoid the endpoint. What an endpoint may
+// have processed goes again only under the policy; what it cannot have seen goes
+// to another in any case.
+func (ex *exchange) mayRetry(f *failure) bool {
+	r, p := &ex.retry, &ex.route.Spec.Retry
+	e := ex.lease.Endpoint
+	if !ex.replayed || f.flag&FlagUO != 0 {
 		return false
 	}
-	*left--
-	for i := range ex.q.Tried {
-		if ex.q.Tried[i] == nil {
-			ex.q.Tried[i] = ex.lease.Endpoint
-			break
+	if !f.disliked {
+		if !f.unsent && !ex.policyWants(f) {
+			return false
+		}
+		switch {
+		case f.unsent && ex.tried(e) && ex.lease.Cluster.Spec().Hold > 0:
+			// The only member refuses again: Acquire has paused and bounds
+			// this by the hold, which is what the request is waiting for.
+		case r.left == 0:
+			ex.exhausted()
+			return false
+		default:
+			if !f.unsent && !ex.takeRetry() {
+				ex.rec.Flags |= FlagUO
+				return false
+			}
+			r.left--
 		}
 	}
-	ex.q.Refused = true
-	return true
+	r.taken, r.next = nil, false
+	if !f.unsent {
+		r.taken = ex.lease.Cluster
+	}
+	ex.q.Refused = f.unsent
+	if f.unsent || p.OtherMembers {
+		ex.avoid(e)
+	}
+	return ex.backOff(f)
 }
 
-func (ex *exchange) dislikes() (failure, bool) { return failure{}, false }
+// exhausted counts a request whose policy allows no more.
+func (ex *exchange) exhausted() {
+	if len(ex.route.Spec.Retry.On) > 0 {
+		ex.rec.Flags |= FlagURX
+		ex.lease.Cluster.RetryLimitExceeded()
+	}
+}
+
+func (ex *exchange) takeRetry() bool {
+	if ex.retry.next {
+		return true
+	}
+	ex.retry.next = ex.lease.Cluster.TryRetry()
+	return ex.retry.next
+}
+
+func (ex *exchange) tried(e *balancer.Endpoint) bool {
+	for _, t := range ex.q.Tried {
+		if t == e {
+			return true
+		}
+	}
+	return false
+}
+
+// avoid notes that the request has been to e; the oldest is forgotten first.
+func (ex *exchange) avoid(e *balancer.Endpoint) {
+	if ex.tried(e) {
+		return
+	}
+	for i := range ex.q.Tried {
+		if ex.q.Tried[i] == nil {
+			ex.q.Tried[i] = e
+			return
+		}
+	}
+	copy(ex.q.Tried[:], ex.q.Tried[1:])
+	ex.q.Tried[len(ex.q.Tried)-1] = e
+}
+
+// policyWants: the route's conditions for a try without a response (facts 4.3).
+func (ex *exchange) policyWants(f *failure) bool {
+	p := &ex.route.Spec.Retry
+	if p.IdempotentOnly && !ex.q.Idempotent {
+		return false
+	}
+	switch f.result {
+	case balancer.Timeout:
+		if !f.perTry {
+			return false // the route's own limit spans all tries
+		}
+	case balancer.Reset, balancer.Protocol:
+	default:
+		return false
+	}
+	for _, on := range p.On {
+		switch on {
+		case "5xx", "gateway-error", "reset":
+			return true
+		}
+	}
+	return false
+}
+
+// dislikes: the route's conditions for a response by its status. Where another
+// try follows, the response is dropped.
+func (ex *exchange) dislikes() (failure, bool) {
+	p := &ex.route.Spec.Retry
+	if len(p.On) == 0 || ex.resp.status < 400 || !ex.replayed || p.IdempotentOnly && !ex.q.Idempotent {
+		return failure{}, false
+	}
+	if !retriable(p, ex.resp.status) {
+		return failure{}, false
+	}
+	if ex.retry.left == 0 {
+		ex.exhausted()
+		return failure{}, false
+	}
+	if !ex.takeRetry() {
+		ex.rec.Flags |= FlagUO
+		return failure{}, false
+	}
+	ex.retry.left--
+	return failure{result: balancer.OK, disliked: true}, true
+}
+
+func retriable(p *topology.RetryPolicy, status int) bool {
+	for _, on := range p.On {
+		switch on {
+		case "5xx":
+			if status >= 500 {
+				return true
+			}
+		case "gateway-error":
+			if status >= 502 && status <= 504 {
+				return true
+			}
+		case "retriable-4xx":
+			if status == 409 {
+				return true
+			}
+		case "retriable-status-codes":
+			for _, c := range p.Codes {
+				if status == int(c) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// backOff waits before the next try: not before the first that goes to another
+// endpoint because one could not be connected to, else up to 25, 50, 100 ms and
+// so on at random (facts 4.3). False: the client left meanwhile.
+func (ex *exchange) backOff(f *failure) bool {
+	r, p := &ex.retry, &ex.route.Spec.Retry
+	n := r.backOffs
+	r.backOffs++
+	if f.unsent && (n == 0 || ex.lease.Cluster.Spec().Hold > 0) {
+		return true // Acquire pauses where it is the same endpoint again
+	}
+	base, most := p.BaseInterval, p.MaxInterval
+	if base == 0 {
+		base = 25 * time.Millisecond
+	}
+	if most == 0 {
+		most = 10 * base
+	}
+	wait := rand.N(min(base<<min(n, 16), most))
+	if wait <= 0 {
+		return true
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ex.stream.hold():
+		return false
+	}
+}

@@ -17,12 +17,13 @@ import (
 // Server is the data plane. Listen is called from the control goroutine;
 // everything else from any.
 type Server struct {
-	o      Options
-	limits Limits
-	b      *balancer.Balancer
-	clk    *clock
-	watch  *watcher
-	log    *logrus.Entry
+	o       Options
+	limits  Limits
+	b       *balancer.Balancer
+	clk     *clock
+	watch   *watcher
+	log     *logrus.Entry
+	regexps regexps
 
 	draining atomic.Bool  // responses say Connection: close
 	stopping atomic.Bool  // idle connections end

@@ -27,7 +27,7 @@ type sock struct {
 	// deadline is on the clock's coarse time; 0: none; fired: the clock has
 	// seen it pass and has cut, or is about to cut, the connection off.
 	deadline atomic.Int64
-	exact    bool // a deadline of the connection itself is set; the owner's
+	exact    atomic.Bool // a deadline of the connection itself is set
 	mu       sync.Mutex
 	aborted  atomic.Bool
 	closed   bool // guarded by mu
@@ -63,7 +63,7 @@ func (s *sock) arm(d time.Duration) {
 	switch {
 	case d <= 0:
 	case d < exactBelow:
-		s.exact = true
+		s.exact.Store(true)
 		_ = s.tcp.SetDeadline(time.Now().Add(d)) // fails on a closed connection, which the next call reports
 	default:
 		s.deadline.Store(s.clk.now() + int64(d))
@@ -74,14 +74,14 @@ func (s *sock) arm(d time.Duration) {
 // the operation that it limited has ended.
 func (s *sock) disarm() {
 	was := s.deadline.Load()
-	if was == 0 && !s.exact {
+	if was == 0 && !s.exact.Load() {
 		return
 	}
-	if was != 0 && s.deadline.Swap(0) != fired && !s.exact {
+	if was != 0 && s.deadline.Swap(0) != fired && !s.exact.Load() {
 		return
 	}
 	s.mu.Lock()
-	s.exact = false
+	s.exact.Store(false)
 	if !s.aborted.Load() {
 		_ = s.tcp.SetDeadline(time.Time{})
 	}

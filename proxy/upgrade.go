@@ -1,9 +1,168 @@
 package proxy
 
-import "github.com/dockerlb/dockerlb/balancer"
+import (
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"sync/atomic"
+	"time"
 
-func (ex *exchange) upgradeAllowed() bool { return false }
+	"github.com/dockerlb/dockerlb/balancer"
+)
 
+// upgradeAllowed: the route, else the listener, lists the protocol (facts 6.6).
+func (ex *exchange) upgradeAllowed() bool {
+	up := ex.req.upgrade
+	allowed := ex.route.Spec.Upgrades
+	if len(allowed) == 0 {
+		allowed = ex.http.Upgrades
+	}
+	for {
+		e, rest, ok := nextElement(up)
+		if !ok {
+			return false
+		}
+		if slices.ContainsFunc(allowed, func(a string) bool { return equalFold(e, a) }) {
+			return true
+		}
+		up = rest
+	}
+}
+
+// switchProtocols relays a 101 and then raw octets both ways, until both sides
+// have ended, nothing has passed for too long, or the endpoint has left and its
+// drain time is over.
 func (ex *exchange) switchProtocols(up *upConn) (failure, bool) {
-	return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
+	if ex.req.upgrade == nil {
+		return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
+	}
+	if !ex.uploadOver() || ex.h1.failed != nil {
+		return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
+	}
+	c := ex.h1.c
+	ex.begun = true
+	ex.rec.Status, ex.rec.Details = 101, "via_upstream"
+	ex.respond()
+	ex.addResp = append(ex.addResp, pair{"connection", upgradeValue}, pair{"upgrade", ex.resp.upgrade})
+	ex.h1.close = false
+	if err := ex.stream.sendHead(&ex.resp, ex.addResp, bodyNone, 0, false); err != nil {
+		return ex.canceledBy(), false
+	}
+	ex.h1.close = true
+	// What the endpoint has sent behind its 101.
+	early := up.unread()
+	if ex.stream.flush() != nil || c.write(early) != nil {
+		return ex.canceledBy(), false
+	}
+	ex.h1.sent += int64(len(early))
+	up.in.r = up.in.w
+	if data := c.unread(); len(data) > 0 {
+		if up.write(data) != nil {
+			return failure{result: balancer.ResetLate}, false
+		}
+		ex.h1.got += int64(len(data))
+		c.in.r = c.in.w
+	}
+	ex.ln.counters.upgrades.Add(1)
+	ex.ln.counters.upgradesActive.Add(1)
+	defer ex.ln.counters.upgradesActive.Add(-1)
+	ex.tunnel(c, up)
+	return failure{result: balancer.OK}, false
+}
+
+var upgradeValue = []byte("upgrade")
+
+// tunnel copies both ways. An end of one side is passed on as such: half-closed
+// streams live (design: upgraded connections keep half-close).
+func (ex *exchange) tunnel(c *conn, up *upConn) {
+	c.cmu.Lock()
+	c.tunnel = true
+	rst := c.rst
+	c.cmu.Unlock()
+	if rst {
+		return
+	}
+	c.disarm()
+	up.disarm()
+	t := &tunnel{idle: ex.srv.limits.TunnelIdle, clk: ex.srv.clk}
+	if o := ex.http; o.EnvoyHeaders && o.StreamIdleTimeout > 0 {
+		t.idle = o.StreamIdleTimeout // facts 6.6: applies throughout
+	}
+	t.touched.Store(t.clk.now())
+	stop := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		ex.watchTunnel(t, c, up, stop)
+	}()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		n := t.copy(up.tcp, c.tcp)
+		ex.h1.got += n
+	}()
+	n := t.copy(c.tcp, up.tcp)
+	<-sent
+	close(stop)
+	<-watched
+	ex.h1.sent += n
+	ex.ln.counters.rx.Add(uint64(ex.h1.got))
+	ex.ln.counters.tx.Add(uint64(ex.h1.sent))
+}
+
+// tunnel is an upgraded connection's shared state.
+type tunnel struct {
+	idle    time.Duration
+	clk     *clock
+	touched atomic.Int64 // coarse time of the last octet
+}
+
+// copy moves octets until from ends, and passes the end on. An error cuts both.
+func (t *tunnel) copy(to, from *net.TCPConn) (n int64) {
+	b := getBuffer(smallBuffer)
+	defer putBuffer(b)
+	for {
+		m, err := from.Read(b.b)
+		if m > 0 {
+			t.touched.Store(t.clk.now())
+			if _, werr := to.Write(b.b[:m]); werr != nil {
+				_ = from.CloseRead()
+				return n
+			}
+			n += int64(m)
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				_ = to.CloseWrite()
+			} else {
+				// A reset is passed on as the end of both directions.
+				_ = to.SetDeadline(longAgo)
+			}
+			return n
+		}
+	}
+}
+
+// watchTunnel cuts a tunnel that is idle for too long, or whose endpoint is gone
+// and its drain time over.
+func (ex *exchange) watchTunnel(t *tunnel, c *conn, up *upConn, stop chan struct{}) {
+	gone := ex.lease.Endpoint.Gone()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-gone:
+		case <-tick.C:
+			if t.idle <= 0 || t.clk.now()-t.touched.Load() < int64(t.idle) {
+				continue
+			}
+		}
+		c.abort()
+		up.abort()
+		<-stop
+		return
+	}
 }

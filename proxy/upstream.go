@@ -62,7 +62,11 @@ func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
 		return ex.canceledBy(), false
 	}
 	ex.sentAt = time.Now()
-	ex.forward()
+	if !ex.prepared {
+		ex.prepared = true
+		ex.prepare()
+	}
+	ex.addResp = ex.addResp[:0]
 	if err := ex.sendRequest(up); err != nil {
 		if f, gone := ex.clientFailure(err); gone {
 			return f, false
@@ -106,14 +110,12 @@ func dialFailure(err error) failure {
 func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
 	limits := headLimits{bytes: ex.srv.limits.HeadBytes, fields: 4 * ex.srv.limits.HeadFields}
 	up.readN = 0
-	wait, perTry := ex.headLimit()
-	up.arm(wait)
 	for interim := 0; ; {
 		if len(up.unread()) == 0 {
 			// Nothing there yet: where the request's body is complete this is
 			// where the exchange waits.
 			if err := up.fill(limits.bytes + 1); err != nil {
-				return ex.readFailure(up, err, perTry), false
+				return ex.readFailure(up, err), false
 			}
 		}
 		for {
@@ -125,11 +127,12 @@ func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
 				break
 			}
 			if err := up.fill(limits.bytes + 1); err != nil {
-				return ex.readFailure(up, err, perTry), false
+				return ex.readFailure(up, err), false
 			}
 		}
 		ex.rec.UpstreamTime = time.Since(ex.sentAt)
 		up.in.r += ex.resp.size
+		ex.body.sawHead()
 		if ex.resp.status == 101 {
 			return ex.switchProtocols(up)
 		}
@@ -284,26 +287,34 @@ func (ex *exchange) more(up *upConn, idle time.Duration, want int64) error {
 	return err
 }
 
-// headLimit is how long the response's head may take, and whether it is the
-// try's own limit that is the shortest.
-func (ex *exchange) headLimit() (wait time.Duration, perTry bool) {
+// headLimit is how long the response's head may take, from the end of the
+// request on: the shortest of the route's timeouts (facts 4.2). It notes which
+// one that is. The overall timeout begins now, at the first try.
+func (ex *exchange) headLimit() time.Duration {
 	spec := ex.route.Spec
-	wait = spec.HeadTimeout
+	ex.perTry, ex.idleOut = false, false
+	wait := spec.HeadTimeout
 	if spec.Timeout > 0 {
 		if ex.deadline.IsZero() {
 			ex.deadline = time.Now().Add(spec.Timeout)
 		}
-		if left := time.Until(ex.deadline); wait == 0 || left < wait {
-			wait = max(left, time.Millisecond)
+		if left := max(time.Until(ex.deadline), time.Millisecond); wait == 0 || left < wait {
+			wait = left
 		}
 	}
 	if t := spec.Retry.PerTry; t > 0 && (wait == 0 || t < wait) {
-		return t, true
+		wait, ex.perTry = t, true
 	}
-	if wait == 0 {
-		wait = ex.idleLimit()
+	if t := ex.idleLimit(); t > 0 && (wait == 0 || t < wait) {
+		wait, ex.perTry, ex.idleOut = t, false, true
 	}
-	return wait, false
+	return wait
+}
+
+// streamLimit is how long a body that is going up may pause.
+func (ex *exchange) streamLimit() time.Duration {
+	ex.perTry, ex.idleOut = false, true
+	return ex.idleLimit()
 }
 
 // idleLimit is how long a body may pause.
@@ -327,13 +338,13 @@ func (ex *exchange) remaining(limit time.Duration) time.Duration {
 }
 
 // readFailure sorts what ended the wait for a response's head.
-func (ex *exchange) readFailure(up *upConn, err error, perTry bool) failure {
+func (ex *exchange) readFailure(up *upConn, err error) failure {
 	if f, gone := ex.clientFailure(err); gone {
 		return f
 	}
 	switch {
 	case isTimeout(err):
-		return failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT, perTry: perTry}
+		return failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT, perTry: ex.perTry, idle: ex.idleOut}
 	case len(up.unread()) > 0:
 		return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}
 	case isReset(err) && !up.reused:

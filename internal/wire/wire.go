@@ -109,7 +109,7 @@ func (b *Backend) accept() {
 // Conn is one connection of a Backend; what is read from it is recorded.
 type Conn struct {
 	Conn  *net.TCPConn // unrecorded
-	Index int // 0: the backend's first
+	Index int          // 0: the backend's first
 
 	mu       sync.Mutex
 	received bytes.Buffer
