@@ -25,6 +25,7 @@ type Builder struct {
 	byName   []*entry // those with a trace, by container name
 	clusters map[string]*clusterSlot
 	names    []string // of clusters, sorted
+	unnamed  bool     // names lacks a new cluster
 	hosts    hostSet
 	asked    nameMemo
 }
@@ -34,6 +35,7 @@ type entry struct {
 	container *Container
 	decision  *decision // nil: carries none of our labels
 	gone      bool
+	rank      int // in byName
 
 	// trace is the decision's with the notes of the last Build.
 	trace *Trace
@@ -162,6 +164,9 @@ func (b *Builder) decide(containers []*Container, fresh bool) {
 		}
 		if fresh || e.container != c || !b.stands(e.decision, answered) {
 			e.container, e.decision = c, decide(c, &b.world)
+			if e.decision != nil {
+				e.decision.entry = e
+			}
 		}
 		next = append(next, e)
 	}
@@ -174,6 +179,9 @@ func (b *Builder) decide(containers []*Container, fresh bool) {
 		slices.SortFunc(b.byName, func(x, y *entry) int {
 			return cmp.Or(cmp.Compare(x.container.Name, y.container.Name), cmp.Compare(x.container.ID, y.container.ID))
 		})
+		for i, e := range b.byName {
+			e.rank = i
+		}
 	}
 }
 
@@ -223,6 +231,7 @@ func (b *Builder) slot(name string) *clusterSlot {
 	if s == nil {
 		s = &clusterSlot{}
 		b.clusters[name] = s
+		b.unnamed = true
 	}
 	return s
 }
@@ -245,8 +254,13 @@ func (b *Builder) gather(in *Inputs) {
 	for name, s := range b.clusters {
 		if len(s.members) == 0 && s.static == nil && s.buried == nil {
 			delete(b.clusters, name)
+			b.unnamed = true
 		}
 	}
+	if !b.unnamed {
+		return
+	}
+	b.unnamed = false
 	b.names = b.names[:0]
 	for name := range b.clusters {
 		b.names = append(b.names, name)

@@ -191,7 +191,7 @@ func (b *builtCluster) routes(name string, policy *labels.ClusterPolicy, prev *b
 	type wish struct {
 		claim  *claim
 		by     *member // the newest, whose strip and rewrite count
-		askers []*Container
+		askers []*decision
 	}
 	wishes := map[string]*wish{}
 	oldest := b.members[0]
@@ -208,8 +208,8 @@ func (b *builtCluster) routes(name string, policy *labels.ClusterPolicy, prev *b
 			} else if m.newerThan(w.by) {
 				w.claim, w.by = c, m
 			}
-			if n := len(w.askers); n == 0 || w.askers[n-1] != m.decision.container {
-				w.askers = append(w.askers, m.decision.container)
+			if n := len(w.askers); n == 0 || w.askers[n-1] != m.decision {
+				w.askers = append(w.askers, m.decision)
 			}
 		}
 	}
@@ -227,11 +227,11 @@ func (b *builtCluster) routes(name string, policy *labels.ClusterPolicy, prev *b
 			b.domains = append(b.domains, d)
 		}
 		route := policyRoute(w.claim, name, policy)
-		slices.SortFunc(w.askers, func(x, y *Container) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID)) })
+		slices.SortFunc(w.askers, func(x, y *decision) int { return x.entry.rank - y.entry.rank }) // by name
 		ids := make([]string, len(w.askers))
 		route.AskedBy = make([]string, len(w.askers))
-		for i, c := range w.askers {
-			route.AskedBy[i], ids[i] = c.Name, c.ID
+		for i, d := range w.askers {
+			route.AskedBy[i], ids[i] = d.container.Name, d.container.ID
 		}
 		at0, _ := slices.BinarySearchFunc(d.routes, route, func(x, y Route) int { return compareRoutes(&x, &y) })
 		d.routes = slices.Insert(d.routes, at0, route)

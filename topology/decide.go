@@ -38,6 +38,7 @@ type decision struct {
 	trace     *Trace     // as far as the container alone decides it
 	members   []*member
 	asked     []askedName // the DNS answers that it rests on
+	entry     *entry      // for the order of names
 }
 
 // askedName is an answer that a decision was made with.

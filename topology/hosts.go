@@ -18,6 +18,7 @@ type hostSet struct {
 // host is one domain of one listener, and the clusters with routes there.
 type host struct {
 	listener, domain string
+	domains          []string        // the one
 	now, was         []*domainRoutes // of this Build and of the last, by cluster
 	build            uint64          // that last saw it
 	routes           []Route         // settled and sorted; shared with tables
@@ -37,7 +38,7 @@ func (h *hostSet) add(d *domainRoutes) {
 	at := [2]string{d.listener, d.domain}
 	x := h.byDomain[at]
 	if x == nil {
-		x = &host{listener: d.listener, domain: d.domain}
+		x = &host{listener: d.listener, domain: d.domain, domains: []string{d.domain}}
 		h.byDomain[at] = x
 		h.order = append(h.order, x)
 		h.grown = true
@@ -191,15 +192,15 @@ func joinHosts(l Listener, hosts []*host) Listener {
 			file[d] = true
 		}
 	}
-	own := make([]VirtualHost, 0, len(l.VirtualHosts)+len(hosts))
-	var added []VirtualHost
+	own := make([]VirtualHost, 0, 2*len(l.VirtualHosts)+len(hosts))
+	added := make([]VirtualHost, 0, len(hosts))
 	shared := map[string][]Route{}
 	for _, x := range hosts {
 		if file[x.domain] {
 			shared[x.domain] = x.routes
 			continue
 		}
-		added = append(added, VirtualHost{Name: x.domain, Domains: []string{x.domain}, Routes: x.routes, FallThrough: true})
+		added = append(added, VirtualHost{Name: x.domain, Domains: x.domains, Routes: x.routes, FallThrough: true})
 	}
 	for _, v := range l.VirtualHosts {
 		rest := v
