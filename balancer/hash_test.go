@@ -147,27 +147,23 @@ func TestMaglevSharesItsTableEvenly(t *testing.T) {
 	}
 }
 
-// From the reference implementation of MurmurHash64A with libstdc++'s seed,
-// which is what std::hash<std::string> gives there.
-func TestMurmur2DependsOnEveryByte(t *testing.T) {
-	seen := map[uint64]string{}
-	for n := range 20 {
-		key := make([]byte, n)
-		for i := range key {
-			key[i] = byte(i)
+// The values that Envoy's own test holds (test/common/common/hash_test.cc).
+func TestHashFunctions(t *testing.T) {
+	for _, test := range []struct {
+		key        string
+		xx, murmur uint64
+	}{
+		{"foo", 3728699739546630719, 9631199822919835226},
+		{"bar", 5234164152756840025, 11474628671133349555},
+		{"foo\nbar", 8917841378505826757, 16306510975912980159},
+		{"lyft", 4400747396090729504, 12847078931730529320},
+		{"", 17241709254077376921, 6142509188972423790},
+	} {
+		if got := hashFunction("")([]byte(test.key)); got != test.xx {
+			t.Errorf("xx_hash of %q: %d, want %d", test.key, got, test.xx)
 		}
-		for i := range n + 1 {
-			if i < n {
-				key[i] ^= 0x80
-			}
-			h := murmur2(key)
-			if other, ok := seen[h]; ok {
-				t.Fatalf("%x and %x have the same hash", key, other)
-			}
-			seen[h] = string(key)
-			if i < n {
-				key[i] ^= 0x80
-			}
+		if got := hashFunction("murmur_hash_2")([]byte(test.key)); got != test.murmur {
+			t.Errorf("murmur_hash_2 of %q: %d, want %d", test.key, got, test.murmur)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -20,7 +21,7 @@ func endpoint(id string, mod ...func(*topology.Endpoint)) topology.Endpoint {
 	e := topology.Endpoint{
 		ID: id, Source: topology.FromLabels, Weight: 1,
 		Address:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 18, 0, n}), 8080),
-		Container: fmt.Sprintf("%064x", []byte(id)), ContainerName: id,
+		Container: fmt.Sprintf("%x", sha256.Sum256([]byte(id))), ContainerName: id,
 	}
 	for _, f := range mod {
 		f(&e)
