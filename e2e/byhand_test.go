@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dockerlb/dockerlb/internal/realengine"
 )
@@ -95,21 +95,25 @@ func alternate(t *testing.T, url string, n int) (ids []string) {
 	return ids
 }
 
-// serving waits until n are in rotation. Compose returns when containers are
+// inRotation waits until n endpoints are. Compose returns when containers are
 // started, not when they listen.
-func serving(t *testing.T, f *realengine.Front, n int) {
+func inRotation(t *testing.T, f *realengine.Front, n int) {
 	t.Helper()
-	realengine.Eventually(t, 5*time.Second, func() error {
-		turns, err := f.Turns(2 * n)
+	realengine.Eventually(t, soon, func() error {
+		a, err := f.Endpoints()
 		if err != nil {
 			return err
 		}
-		ids := slices.Sorted(slices.Values(turns))
-		ids = slices.Compact(ids)
-		if len(ids) != n {
-			return realengine.TakeTurns(turns, make([]string, n))
+		healthy := 0
+		for _, e := range a.Endpoints {
+			if e.State == "healthy" {
+				healthy++
+			}
 		}
-		return realengine.TakeTurns(turns, ids)
+		if healthy != n || len(a.Endpoints) != n {
+			return fmt.Errorf("%d of %d endpoints are healthy, want %d", healthy, len(a.Endpoints), n)
+		}
+		return nil
 	})
 }
 
@@ -123,7 +127,7 @@ func TestByHand(t *testing.T) {
 	f := s.Attach(lb)
 	url := "http://" + f.Address + "/"
 
-	serving(t, f, 2)
+	inRotation(t, f, 2)
 	first := alternate(t, url, 2)
 
 	out, err := exec.Command("curl", "-sS", "-i", url+"favicon.ico").Output()
@@ -133,7 +137,8 @@ func TestByHand(t *testing.T) {
 
 	load := startLoad(f)
 	s.Compose("up", "-d", "--scale", "daemon=5")
-	serving(t, f, 5)
+	inRotation(t, f, 5)
+	load.stop(t)
 	five := alternate(t, url, 5)
 	for _, id := range first {
 		if !slices.Contains(five, id) {
@@ -145,15 +150,16 @@ func TestByHand(t *testing.T) {
 		t.Errorf("lb list clusters:\n%s", list)
 	}
 
+	load = startLoad(f)
 	s.Compose("up", "-d", "--scale", "daemon=1")
-	serving(t, f, 1)
+	inRotation(t, f, 1)
+	load.stop(t)
 	alternate(t, url, 1)
 
 	// The older spelling, which newer Compose has again.
 	s.Compose("scale", "daemon=5")
-	serving(t, f, 5)
+	inRotation(t, f, 5)
 	alternate(t, url, 5)
-	load.stop(t)
 
 	if now := s.Compose("ps", "-q", "lb"); now != lb {
 		t.Errorf("the proxy was restarted: container %s, was %s", now, lb)
@@ -161,7 +167,7 @@ func TestByHand(t *testing.T) {
 	if restarts := s.Docker("inspect", "-f", "{{.RestartCount}}", lb); restarts != "0" {
 		t.Errorf("the proxy restarted %s times", restarts)
 	}
-	realengine.Eventually(t, 10*time.Second, func() error {
+	realengine.Eventually(t, 2*soon, func() error {
 		_, err := s.Engine.Docker("exec", lb, "/lb", "healthcheck")
 		return err
 	})

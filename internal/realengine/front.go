@@ -175,6 +175,22 @@ func (f *Front) Serves(within time.Duration, ids ...string) {
 	})
 }
 
+// ServedBy is Serves while others ask as well: the set counts, not the turns.
+func (f *Front) ServedBy(within time.Duration, ids ...string) {
+	f.t.Helper()
+	want := slices.Sorted(slices.Values(ids))
+	Eventually(f.t, within, func() error {
+		turns, err := f.Turns(10 * len(ids))
+		if err != nil {
+			return err
+		}
+		if got := slices.Compact(slices.Sorted(slices.Values(turns))); !slices.Equal(got, want) {
+			return fmt.Errorf("%q answer, want %q", got, want)
+		}
+		return nil
+	})
+}
+
 // TakeTurns says what is wrong with the order of the answers: each of these
 // must come once in every round, the rounds in the same order.
 func TakeTurns(turns, ids []string) error {
