@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -269,33 +268,6 @@ func TestWhatCannotHeal(t *testing.T) {
 		if err := w.Run(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.path, err, c.want)
 		}
-	}
-}
-
-func TestSocketThatMayNotBeOpened(t *testing.T) {
-	if os.Getuid() == 0 {
-		// Root may open everything: the answer to the kernel's refusal is tested
-		// as a value.
-		if got := permission("/x").Error(); !strings.Contains(got, "group_add") {
-			t.Errorf("message %q does not say what to do", got)
-		}
-		return
-	}
-	socket := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if err := os.Chmod(socket, 0); err != nil {
-		t.Fatal(err)
-	}
-	w, err := New(Options{Host: "unix://" + socket, knobs: knobs{backoff: time.Millisecond, goodbye: 5 * time.Millisecond}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "no permission") {
-		t.Errorf("error %v", err)
 	}
 }
 
