@@ -238,12 +238,17 @@ func (b *Builder) slot(name string) *clusterSlot {
 
 // gather sorts the members into their clusters, and lists the clusters.
 func (b *Builder) gather(in *Inputs) {
+	var s *clusterSlot
+	name := ""
 	for _, e := range b.entries {
 		if e.decision == nil {
 			continue
 		}
 		for _, m := range e.decision.members {
-			s := b.slot(m.service.Cluster)
+			if s == nil || m.service.Cluster != name {
+				name = m.service.Cluster
+				s = b.slot(name)
+			}
 			s.members = append(s.members, m)
 		}
 	}

@@ -149,9 +149,11 @@ func (b *builtCluster) joinEndpoints(file []Endpoint) {
 			endpoints = append(endpoints, file[i])
 		}
 	}
-	byID := func(a, b *Endpoint) int { return cmp.Compare(a.ID, b.ID) }
-	if !slices.IsSortedFunc(endpoints, func(a, b Endpoint) int { return byID(&a, &b) }) {
-		slices.SortFunc(endpoints, func(a, b Endpoint) int { return byID(&a, &b) })
+	for i := 1; i < len(endpoints); i++ { // an Endpoint is large: none is copied to see that all is well
+		if endpoints[i-1].ID > endpoints[i].ID {
+			slices.SortFunc(endpoints, func(a, b Endpoint) int { return cmp.Compare(a.ID, b.ID) })
+			break
+		}
 	}
 	b.cluster.Endpoints = endpoints
 }
