@@ -23,7 +23,7 @@ func choice(c *cli.Context, flag string, allowed ...string) (string, error) {
 
 func noArguments(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return usageError("%s takes no argument, but got %q", c.Command.HelpName, c.Args().First())
+		return usageError("%s takes no argument, but got %q", commandPath(c), c.Args().First())
 	}
 	return nil
 }
@@ -31,7 +31,10 @@ func noArguments(c *cli.Context) error {
 // arguments wants exactly the named arguments.
 func arguments(c *cli.Context, names ...string) ([]string, error) {
 	if c.NArg() != len(names) {
-		return nil, usageError("%s wants %s, but got %d arguments (%s --help)", c.Command.HelpName, strings.Join(names, " "), c.NArg(), c.Command.HelpName)
+		return nil, usageError("%s wants %s; see %s --help", commandPath(c), strings.Join(names, " "), c.Command.HelpName)
 	}
 	return c.Args().Slice(), nil
 }
+
+// commandPath is the command without the program's name, which exit writes.
+func commandPath(c *cli.Context) string { return strings.TrimPrefix(c.Command.HelpName, "lb ") }

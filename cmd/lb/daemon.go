@@ -46,14 +46,16 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	room := func(name string) *logrus.Entry { return log.WithField("room", name) }
 	joins := &admin.JoinHistogram{}
 
-	if d.pools, err = proxy.NewPools(proxy.PoolOptions{MaxIdle: o.maxIdle}); err != nil {
+	pools, err := proxy.NewPools(proxy.PoolOptions{MaxIdle: o.maxIdle})
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			d.pools.Close()
+			pools.Close()
 		}
 	}()
+	d.pools = pools
 	d.balancer = balancer.New(balancer.Options{
 		NewSlot: d.pools.NewSlot,
 		OnJoin: func(e *balancer.Endpoint, took time.Duration) {
@@ -75,7 +77,7 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 
 	o.docker.Log = room("docker")
 	if d.docker, err = dockerwatch.New(o.docker); err != nil {
-		return nil, err
+		return nil, usageError("--docker: %w", err)
 	}
 	d.dns, err = dnswatch.New(dnswatch.Options{Servers: o.dns, Timeout: o.dnsTry, Log: room("dns")})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -89,7 +90,7 @@ Exit codes: 0 done; 1 it did not work; 2 the command line is wrong;
 3 nothing answers at the admin address; 4 drain --wait ran out of time.`
 
 func (p *Program) app() *cli.App {
-	return &cli.App{
+	app := &cli.App{
 		Name:            "lb",
 		HelpName:        "lb",
 		Usage:           "a load balancer that configures itself from Docker labels",
@@ -99,9 +100,7 @@ func (p *Program) app() *cli.App {
 		Writer:          p.Stdout,
 		ErrWriter:       p.Stderr,
 		ExitErrHandler:  func(*cli.Context, error) {}, // exit prints and codes
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return usageError("%w", err)
-		},
+		OnUsageError:    flagError,
 		Commands: []*cli.Command{
 			p.runCommand(),
 			p.listCommand(),
@@ -113,4 +112,25 @@ func (p *Program) app() *cli.App {
 			p.completionCommand(),
 		},
 	}
+	inherit(app.Commands)
+	return app
+}
+
+// inherit gives every command what the library does not hand down.
+func inherit(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError = flagError
+		inherit(c.Subcommands)
+	}
+}
+
+// badValue is what package flag says of a value that it cannot read.
+var badValue = regexp.MustCompile(`^invalid value (".*") for flag -([a-z-]+): (.*)$`)
+
+// flagError puts what the library says of a flag into the command's words.
+func flagError(_ *cli.Context, err error, _ bool) error {
+	if m := badValue.FindStringSubmatch(err.Error()); m != nil {
+		return usageError("--%s: %s: want a value as in its help (%s)", m[2], m[1], m[3])
+	}
+	return usageError("%w", err)
 }
