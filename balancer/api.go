@@ -102,11 +102,13 @@ const (
 	Timeout                   // no head in time: UT
 	Protocol                  // a malformed response: UPE
 	Canceled                  // the client went away; says nothing of the endpoint
+	Overflow                  // our own max_connections; says nothing of the endpoint either: UO
 )
 
 // Outcome is what Done is told.
 type Outcome struct {
 	Result  Result
+	PerTry  bool          // Timeout was per_try_timeout's
 	Status  int           // of the response; 0: none
 	Elapsed time.Duration // until the response's head; 0: not measured
 }

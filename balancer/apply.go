@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -59,32 +60,17 @@ func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
 }
 
 // update brings a cluster to spec: endpoints that both have live on, by ID.
-// Both lists are sorted by it.
 func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
 	// A copy: a pointer into the table would keep all of its clusters in
 	// memory for as long as this one does not change.
 	own := *spec
 	spec = &own
-	old := c.endpoints
 	c.spec.Store(spec)
-	had := make(map[string]*Endpoint)
+	b.applies++
 	next := make([]*Endpoint, 0, len(spec.Endpoints))
-	i := 0
-	for j := range spec.Endpoints {
-		s := &spec.Endpoints[j]
-		// The common case is the same endpoint in the same place, or one that
-		// came or went in between.
-		for i < len(old) && old[i].id < s.ID {
-			had[old[i].id] = old[i]
-			i++
-		}
-		var e *Endpoint
-		if i < len(old) && old[i].id == s.ID {
-			e = old[i]
-			i++
-		} else if e = had[s.ID]; e != nil {
-			delete(had, s.ID)
-		}
+	for i := range spec.Endpoints {
+		s := &spec.Endpoints[i]
+		e := b.byID[s.ID]
 		if e == nil {
 			e = newEndpoint(c, s, now)
 			b.byID[s.ID] = e
@@ -94,22 +80,22 @@ func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
 			e.spec.Store(s)
 			e.pending = false
 		}
+		e.seen = b.applies
 		next = append(next, e)
 	}
-	for ; i < len(old); i++ {
-		had[old[i].id] = old[i]
-	}
 	var gone []*Endpoint
-	for _, e := range had {
-		if e.outlivesDiscovery(spec) {
+	for _, e := range c.endpoints {
+		switch {
+		case e.seen == b.applies:
+		case e.outlivesDiscovery(spec):
 			e.pending = true
 			next = append(next, e)
-			continue
+		default:
+			gone = append(gone, e)
 		}
-		gone = append(gone, e)
 	}
 	if len(next) > len(spec.Endpoints) {
-		slices.SortFunc(next, func(a, b *Endpoint) int { return compare(a.id, b.id) })
+		slices.SortFunc(next, func(a, b *Endpoint) int { return cmp.Compare(a.id, b.id) })
 	}
 	c.endpoints = next
 	c.keepMembers()
@@ -179,14 +165,4 @@ func (e *Endpoint) outlivesDiscovery(c *topology.Cluster) bool {
 	s := e.Spec()
 	return (c.Type == topology.StrictDNS || c.Type == topology.LogicalDNS) && s.Source == topology.FromDNS &&
 		len(c.HealthChecks) > 0 && !c.IgnoreHealthOnRemoval && !s.NoHealthCheck && e.probe.known && e.probe.healthy
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

@@ -33,6 +33,7 @@ type Balancer struct {
 	// upgraded connections whose drain time runs.
 	leaving []*Endpoint
 	history *topology.Incumbents // of table; nil: not yet made
+	applies uint64               // updates of a cluster, ever
 	fresh   []*Endpoint          // born in this Apply
 	// overridden is 0 where no endpoint has an override.
 	overridden int

@@ -38,8 +38,9 @@ type Endpoint struct {
 	override overrides
 	// wasStopping: it was so when first seen, and its readiness is not known.
 	wasStopping bool
-	pending     bool // removed from discovery, kept for as long as its check passes
-	drained     bool // Slot.Drain was called for the present withdrawal
+	pending     bool   // removed from discovery, kept for as long as its check passes
+	seen        uint64 // Balancer.applies when a table last named it
+	drained     bool   // Slot.Drain was called for the present withdrawal
 	stand       standing
 	since       time.Time // of stand.state
 	joined      time.Time // when it first became routable; zero: not yet

@@ -23,6 +23,9 @@ type Lease struct {
 func (l Lease) Done(o Outcome) {
 	e := l.Endpoint
 	e.count.done(o)
+	if o.Result == Timeout && o.PerTry {
+		l.Cluster.count.perTryTimeout.Add(1)
+	}
 	e.observe(o)
 	l.Cluster.use.end()
 	e.release()
@@ -38,7 +41,7 @@ func (e *Endpoint) observe(o Outcome) {
 			e.cluster.lostAt.Store(now.UnixNano())
 			e.cluster.b.tell(detection{e, refusal})
 		}
-	} else if o.Result != Canceled && e.refusedSince.Load() != 0 {
+	} else if o.Result != Canceled && o.Result != Overflow && e.refusedSince.Load() != 0 {
 		e.refusedSince.Store(0)
 	}
 	e.judge(o)
@@ -56,6 +59,7 @@ func (n *endpointCounters) done(o Outcome) {
 		n.classes[c].Add(1)
 	}
 	switch {
+	case o.Result == Overflow: // ConnOpen has counted it
 	case o.Result == Canceled:
 		n.rqCancelled.Add(1)
 	case o.Result == Timeout:

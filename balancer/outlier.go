@@ -104,7 +104,7 @@ func (r outlierRule) row(k kind) (threshold, enforce uint32) {
 // split_external_local_origin_errors is set.
 func (e *Endpoint) judge(o Outcome) {
 	rule := e.cluster.Spec().Outlier
-	if rule == nil || o.Result == Canceled {
+	if rule == nil || o.Result == Canceled || o.Result == Overflow {
 		return
 	}
 	status := o.Status
@@ -178,7 +178,7 @@ func (b *Balancer) detected(d detection, now time.Time) {
 		return
 	}
 	if d.kind == refusal {
-		b.publish(c, now)
+		b.settle(c, now)
 		return
 	}
 	row := e.outlier.rows[d.kind].Swap(0)
@@ -192,7 +192,7 @@ func (b *Balancer) detected(d detection, now time.Time) {
 		return
 	}
 	if b.eject(c, e, rule, enforce, fmt.Sprintf("%d %s in a row", max(row, threshold), d.kind), now) {
-		b.publish(c, now)
+		b.settle(c, now)
 	}
 }
 
@@ -206,7 +206,7 @@ func (b *Balancer) eject(c *Cluster, e *Endpoint, rule outlierRule, enforce uint
 		if o.ejection.out {
 			out++
 		}
-		if o != e && o.stand.class.ready() {
+		if o != e && !o.ejection.out && o.stand.class.ready() {
 			others++
 		}
 	}

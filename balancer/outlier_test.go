@@ -76,6 +76,7 @@ func TestFailuresInARowEject(t *testing.T) {
 		{"resets after the head", nil, times(5, Outcome{Result: ResetLate, Status: 200}), true},
 		{"mixed", nil, []Outcome{e500, refused, timeout, e502, reset}, true},
 		{"clients that leave", nil, times(50, Outcome{Result: Canceled}), false},
+		{"our own breaker", nil, times(50, Outcome{Result: Overflow}), false},
 		{"canceled does not end a row", nil, append(append(times(4, e500), Outcome{Result: Canceled}), e500), true},
 		{"gateway: five 502s", gateway, times(5, e502), true},
 		{"gateway: five 500s", gateway, times(5, e500), false},

@@ -166,7 +166,7 @@ func (b *Balancer) Report(v Verdict) {
 	if rule, on := c.outlier(); on && rule.SuccessUnejects && v.Healthy && e.ejection.out {
 		e.uneject(now)
 		b.settle(c, now)
-	} else if was != p {
+	} else if was.known != p.known || was.healthy != p.healthy || was.degraded != p.degraded {
 		b.settle(c, now)
 	}
 	removed := e.pending && !v.Healthy

@@ -66,7 +66,7 @@ func (c *Cluster) counters(sum *endpointCounts) ClusterCounters {
 	return ClusterCounters{
 		RqTotal:     sum.rqTotal,
 		RqCompleted: sum.classes[1] + sum.classes[2] + sum.classes[3] + sum.classes[4] + sum.classes[5],
-		RqTimeout:   sum.rqTimeout, RqPerTryTimeout: n.perTryTimeout.Load(), RqCancelled: sum.rqCancelled,
+		RqTimeout:   sum.rqTimeout - min(sum.rqTimeout, n.perTryTimeout.Load()), RqPerTryTimeout: n.perTryTimeout.Load(), RqCancelled: sum.rqCancelled,
 		Rq1xx: sum.classes[1], Rq2xx: sum.classes[2], Rq3xx: sum.classes[3], Rq4xx: sum.classes[4], Rq5xx: sum.classes[5],
 		RqRetry: n.retry.Load(), RqRetrySuccess: n.retrySuccess.Load(), RqRetryOverflow: n.retryOverflow.Load(),
 		RqRetryLimitExceeded: n.retryLimit.Load(),
