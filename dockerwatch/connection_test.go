@@ -199,6 +199,31 @@ func TestStopInProgressWhenWeCome(t *testing.T) {
 	}
 }
 
+// TestFirstListIsEnough: the first Membership does not wait for any inspect,
+// nor do replayed events of before stand in its way.
+func TestFirstListIsEnough(t *testing.T) {
+	e := fakeengine.New(t)
+	for i := range 20 {
+		e.Run(app(fmt.Sprintf("web-%d", i)))
+	}
+	e.Pause("web-3")
+	e.Fail("inspect", 500)
+	w := watch(t, e)
+	m := w.until("anything", func(topology.Membership) bool { return true })
+	if len(m.Containers) != 20 {
+		t.Fatalf("%s", show(m))
+	}
+	for _, c := range m.Containers {
+		want := topology.StateRunning
+		if c.Name == "web-3" {
+			want = topology.StatePaused
+		}
+		if c.State != want || ip(c, "bridge") == "" || c.Networks[0].EndpointID == "" || len(c.Ports) != 1 || len(c.Spec.Services) != 1 || c.Inspected {
+			t.Errorf("%+v", *c)
+		}
+	}
+}
+
 func TestOurOwnNetworks(t *testing.T) {
 	e := fakeengine.New(t)
 	id := e.Run(fakeengine.Container{Name: "lb", Networks: []string{"front"}})

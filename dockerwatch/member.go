@@ -15,7 +15,7 @@ type member struct {
 	shown *topology.Container
 	ours  bool // carries our labels; else it lends its network to one that does
 
-	heard   time.Time // when its last event came, our clock
+	heard   time.Time // when its last event happened, our clock
 	nano    int64     // that of its last container event; a container's events are ordered
 	netNano int64     // that of its last network event
 

@@ -28,7 +28,8 @@ const (
 type members struct {
 	prefix, engine string
 	parse          func(prefix string, all map[string]string) (labels.Spec, []labels.Problem)
-	quickStart     bool // the engine knows health start intervals
+	quickStart     bool          // the engine knows health start intervals
+	ahead          time.Duration // the engine's clock, of ours
 
 	byID  map[string]*member
 	order []*member // those shown, sorted by id
@@ -116,9 +117,14 @@ func (m *members) reset() {
 	}
 }
 
-// event applies an event that came now. hint: what it tells is also looked at.
+// event applies an event that came now. live: it happened after we first came,
+// and is no replay of what was before.
 func (m *members) event(e event, now time.Time, live bool) {
 	delete(m.suspects, e.id)
+	heard := e.at().Add(-m.ahead)
+	if heard.After(now) {
+		heard = now
+	}
 	x := m.byID[e.id]
 	if x == nil {
 		if e.network || e.action == "destroy" || !hasPrefix(m.prefix, e.attrs) {
@@ -128,13 +134,13 @@ func (m *members) event(e event, now time.Time, live bool) {
 		m.byID[e.id] = x
 	}
 	if e.network {
-		m.networkEvent(x, e, now)
+		m.networkEvent(x, e, now, heard)
 		return
 	}
 	if e.nano < x.nano {
 		return // a replay: one container's events are ordered
 	}
-	x.nano, x.heard = e.nano, now
+	x.nano, x.heard = e.nano, heard
 	switch e.action {
 	case "create":
 		m.created(x, e)
@@ -149,7 +155,7 @@ func (m *members) event(e event, now time.Time, live bool) {
 		m.look(x, now, now)
 		return
 	case "kill":
-		m.killed(x, e, now)
+		m.killed(x, e, heard)
 		return // inspect cannot tell
 	case "die":
 		x.clearStop()
@@ -200,11 +206,11 @@ func (m *members) created(x *member, e event) {
 	})
 }
 
-func (m *members) networkEvent(x *member, e event, now time.Time) {
+func (m *members) networkEvent(x *member, e event, now, heard time.Time) {
 	if e.nano < x.netNano {
 		return
 	}
-	x.netNano, x.heard = e.nano, now
+	x.netNano, x.heard = e.nano, heard
 	if e.action == "disconnect" {
 		m.change(x, func(c *topology.Container) {
 			c.Networks = slices.DeleteFunc(slices.Clone(c.Networks), func(n topology.Attachment) bool { return n.NetworkID == e.networkID })
@@ -226,7 +232,7 @@ func up(s topology.State) bool {
 	return s == topology.StateRunning || s == topology.StatePaused || s == topology.StateRestarting
 }
 
-func (m *members) killed(x *member, e event, now time.Time) {
+func (m *members) killed(x *member, e event, heard time.Time) {
 	signal := parseSignal(e.attrs["signal"])
 	if signal == 0 {
 		return
@@ -237,7 +243,7 @@ func (m *members) killed(x *member, e event, now time.Time) {
 	if x.signal == 0 || !isStop(x.signal, x.stopSignal) {
 		x.signalAt = e.at()
 	}
-	x.signal, x.signalIn = signal, now
+	x.signal, x.signalIn = signal, heard
 	m.change(x, func(c *topology.Container) {
 		c.IgnoredStop = c.IgnoredStop && !isStop(signal, x.stopSignal) // a new signal counts anew
 		m.judgeStop(x, c)

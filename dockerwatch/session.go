@@ -16,6 +16,10 @@ import (
 // errStreamDead: the list found what the stream never told.
 var errStreamDead = errors.New("the event stream is dead")
 
+// selfRetry is the pause after we could not be found: without knowing our own
+// networks, hardly a container can be reached.
+const selfRetry = time.Second
+
 // session is one connection to the engine. Its fields belong to Run's
 // goroutine; what its other goroutines find comes back by the channels, which
 // have room for all that can be under way, so that nobody waits at the end.
@@ -78,6 +82,7 @@ func (w *Watcher) session(ctx context.Context) error {
 	defer s.group.Wait()
 	defer cancel()
 	w.members.reset()
+	w.members.ahead = e.ahead
 	w.members.quickStart = versions.GreaterThanOrEqualTo(e.api, "1.44")
 	s.subscribe()
 	return s.run()
@@ -278,6 +283,9 @@ func (s *session) takeSelf(r selfResult) {
 	w := s.w
 	if r.err != nil {
 		w.log.WithError(r.err).Warn("cannot look at our own container")
+		if soon := time.Now().Add(selfRetry); s.nextList.After(soon) {
+			s.nextList = soon
+		}
 		return
 	}
 	w.lender = r.lender
