@@ -67,7 +67,7 @@ bench: ## the Go benchmarks
 
 .PHONY: bench-discovery
 bench-discovery: setup ## how fast containers join and leave, on this engine: figures, no test
-	go run ./cmd/bench-discovery
+	go test -run '^$$' -bench Discovery -benchtime 200x -timeout 30m $(E2E)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)

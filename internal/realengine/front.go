@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,6 +24,8 @@ type Front struct {
 	Container string
 	// Address and Admin are host:port of the two listeners.
 	Address, Admin string
+	// Log is what it has said so far.
+	Log func() string
 
 	t      testing.TB
 	client *http.Client
@@ -40,7 +43,7 @@ func (s *Scope) Proxy(name, network string, args ...string) *Front {
 		"-p", "127.0.0.1::10000", "-p", "127.0.0.1::9901", "-e", "LB_PREFIX=" + s.Prefix}
 	container := s.Run(name, append(append(all, args...), s.LB)...)
 	f := s.front(s.published(container, 10000), s.published(container, 9901))
-	f.Container = container
+	f.setContainer(s, container)
 	f.waitReady()
 	return f
 }
@@ -61,37 +64,55 @@ func (s *Scope) Attach(container string) *Front {
 		s.t.Fatal(err)
 	}
 	f := s.front("127.0.0.1:"+port, s.published(container, 9901))
-	f.Container = container
+	f.setContainer(s, container)
 	f.waitReady()
 	return f
 }
 
-// HostProxy runs lb as a process of this machine until the test ends.
+// HostProxy runs lb as a process of this machine until the test ends, and
+// returns when it is ready. The arguments are further ones of lb run.
 func (s *Scope) HostProxy(args ...string) *Front {
+	s.t.Helper()
+	f := s.StartHostProxy(args...)
+	f.waitReady()
+	return f
+}
+
+// StartHostProxy is HostProxy that does not wait.
+func (s *Scope) StartHostProxy(args ...string) *Front {
 	s.t.Helper()
 	address, adminAddress := FreeAddress(s.t), FreeAddress(s.t)
 	all := []string{"run", "--listen", address, "--admin-listen", adminAddress, "--docker", "unix://" + s.Socket, "--prefix", s.Prefix}
 	command := exec.Command(s.LBBinary, append(all, args...)...)
-	var log strings.Builder
-	command.Stdout, command.Stderr = &log, &log
-	command.Env = os.Environ()
+	log, err := os.Create(filepath.Join(s.t.TempDir(), "log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	command.Stdout, command.Stderr = log, log
 	if err := command.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	f := s.front(address, adminAddress)
+	f.Log = func() string {
+		text, err := os.ReadFile(log.Name())
+		if err != nil {
+			s.t.Error(err)
+		}
+		return string(text)
+	}
 	s.t.Cleanup(func() {
 		command.Process.Signal(syscall.SIGTERM)
-		stopped := time.AfterFunc(15*time.Second, func() { command.Process.Kill() })
+		kill := time.AfterFunc(15*time.Second, func() { command.Process.Kill() })
 		err := command.Wait()
-		stopped.Stop()
+		kill.Stop()
 		if err != nil {
 			s.t.Errorf("lb: %v", err)
 		}
 		if s.t.Failed() {
-			s.t.Logf("log of lb:\n%s", &log)
+			s.t.Logf("log of lb:\n%s", f.Log())
 		}
 	})
-	f := s.front(address, adminAddress)
-	f.waitReady()
 	return f
 }
 
@@ -104,6 +125,11 @@ func FreeAddress(t testing.TB) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+func (f *Front) setContainer(s *Scope, container string) {
+	f.Container = container
+	f.Log = func() string { return s.Log(container) }
 }
 
 func (s *Scope) front(address, adminAddress string) *Front {

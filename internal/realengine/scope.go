@@ -119,13 +119,17 @@ func (s *Scope) remove() {
 	}
 }
 
-// showLog puts the end of a container's log, standard error included, into the
-// test's.
+// showLog puts the end of a container's log into the test's.
 func (s *Scope) showLog(id string) {
 	name, _ := s.Engine.Docker("inspect", "-f", "{{.Name}} {{.State.Status}}", id)
+	s.t.Logf("log of %s:\n%s", name, s.Log(id))
+}
+
+// Log is the end of a container's log, both streams.
+func (s *Scope) Log(id string) string {
 	text, err := s.command("", "sh", "-c", "exec docker logs --tail "+logLines+" "+id+" 2>&1")
 	if err != nil {
-		text = err.Error()
+		return err.Error()
 	}
-	s.t.Logf("log of %s:\n%s", name, text)
+	return text
 }
