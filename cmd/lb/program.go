@@ -103,6 +103,7 @@ func (p *Program) app() *cli.App {
 		OnUsageError:    flagError,
 		Commands: []*cli.Command{
 			p.runCommand(),
+			p.validateCommand(),
 			p.listCommand(),
 			p.drainCommand(),
 			p.undrainCommand(),
