@@ -21,8 +21,8 @@ type class uint8
 const (
 	// out takes nothing, not even in panic: paused, stopping, drained, weight 0.
 	out class = iota
-	// pending waits for its first check: out, and not counted against its tier
-	// (Envoy's excluded), but there in panic.
+	// pending waits for its first check, or asked to be failed: out, and not
+	// counted against its tier (Envoy's excluded), but there in panic.
 	pending
 	// failed takes traffic only in panic.
 	failed
@@ -75,12 +75,11 @@ func (e *Endpoint) evaluate(now time.Time) standing {
 		return standing{StateUnhealthy, "Docker's health check fails", failed}
 	}
 	switch {
-	case !e.probe.known && s.NeedsProbe:
-		return standing{StateWaiting, "waiting for its first successful probe", pending}
+	case s.NeedsProbe && !e.probe.healthy && e.joined.IsZero():
+		return standing{StateWaiting, join("waiting for its first successful probe", e.probe.reason), e.unproven()}
+	case e.probe.known && !e.probe.healthy && e.probe.immediate:
+		return standing{StateUnhealthy, "it asked to be failed (x-envoy-immediate-health-check-fail)", pending}
 	case e.probe.known && !e.probe.healthy:
-		if s.NeedsProbe && e.joined.IsZero() {
-			return standing{StateWaiting, join("waiting for its first successful probe", e.probe.reason), pending}
-		}
 		return standing{StateUnhealthy, join("its health check fails", e.probe.reason), failed}
 	case e.ejection.out:
 		return standing{StateEjected, e.ejection.why, failed}
@@ -92,6 +91,16 @@ func (e *Endpoint) evaluate(now time.Time) standing {
 		return standing{StateHealthy, "health_status DEGRADED in the configuration", degraded}
 	}
 	return standing{StateHealthy, "", healthy}
+}
+
+// unproven is the class of an endpoint before its first success. Envoy counts
+// such a host against its priority, unless ignore_new_hosts_until_first_hc is
+// set; a member of labels that starts takes nothing away from its tier.
+func (e *Endpoint) unproven() class {
+	if e.Spec().Source == topology.FromLabels {
+		return pending
+	}
+	return failed
 }
 
 // flags are Envoy's health_flags (facts 2.2, 7.3).
@@ -110,7 +119,7 @@ func (e *Endpoint) flags() string {
 	set(e.probe.degraded, "degraded_active_hc")
 	set(s.EDSHealth == "DEGRADED", "degraded_eds_health")
 	set(e.pending, "pending_dynamic_removal")
-	set(unknown || s.DockerHealth == topology.HealthStarting, "pending_active_hc")
+	set(unknown && e.unproven() == pending || s.DockerHealth == topology.HealthStarting, "pending_active_hc")
 	set(e.probe.immediate, "excluded_via_immediate_hc_fail")
 	set(e.probe.known && !e.probe.healthy && e.probe.timedOut, "active_hc_timeout")
 	set(s.Stopping || e.override.drain || s.EDSHealth == "DRAINING", "eds_status_draining")

@@ -38,6 +38,7 @@ func TestReadiness(t *testing.T) {
 		{name: "probe passes", endpoint: func(e *E) { e.NeedsProbe = true }, verdict: &yes, state: StateHealthy, flags: "healthy", routed: true},
 		{name: "never passed", endpoint: func(e *E) { e.NeedsProbe = true }, verdict: &no, state: StateWaiting, why: "refused", flags: "/failed_active_hc"},
 		{name: "probe fails", verdict: &no, state: StateUnhealthy, why: "refused", flags: "/failed_active_hc"},
+		{name: "of the file, not probed", endpoint: func(e *E) { e.NeedsProbe, e.Source = true, topology.FromFile }, state: StateWaiting, flags: "/failed_active_hc"},
 		{name: "EDS unhealthy", endpoint: func(e *E) { e.EDSHealth = "UNHEALTHY" }, state: StateUnhealthy, flags: "/failed_eds_health"},
 		{name: "EDS timeout", endpoint: func(e *E) { e.EDSHealth = "TIMEOUT" }, state: StateUnhealthy, flags: "/failed_eds_health"},
 		{name: "EDS draining", endpoint: func(e *E) { e.EDSHealth = "DRAINING" }, state: StateDraining, flags: "/eds_status_draining"},
