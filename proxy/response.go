@@ -25,6 +25,9 @@ func (r *response) reset() {
 
 // parse goes on with data; toHead says that it answers a HEAD request.
 func (r *response) parse(data []byte, limits headLimits, toHead bool) (bool, *fault) {
+	if len(data) > 0 && data[0] == '\r' {
+		return false, faultStatusLine // only requests may have an empty line before
+	}
 	done, f := r.scan(data, limits)
 	if !done || f != nil {
 		return false, f
