@@ -24,19 +24,20 @@ const (
 //	/echo                 the request's body
 //	/ws                   a WebSocket that echoes
 //	/healthz              200 or 503; PUT /healthz?ok=false changes it
+//	/fault                PUT /fault?is=reset: how the next ones are answered
 //	anything else         My id is <uuid>
 //
 // Each response carries X-Daemon-Id, and the request's X-Request-Id if it had
 // one, so that a client can tell whose answer to what it got.
 type handler struct {
-	id     string
-	record io.Writer // one line per request processed
+	record record
+	fault  *faultState
 	sick   atomic.Bool
 	paths  *http.ServeMux
 }
 
-func newHandler(id string, record io.Writer) *handler {
-	h := &handler{id: id, record: record, paths: http.NewServeMux()}
+func newHandler(r record) *handler {
+	h := &handler{record: r, fault: newFaultState(), paths: http.NewServeMux()}
 	h.paths.HandleFunc("/", h.identify)
 	h.paths.HandleFunc("/favicon.ico", h.favicon)
 	h.paths.HandleFunc("/slow", h.slow)
@@ -44,23 +45,26 @@ func newHandler(id string, record io.Writer) *handler {
 	h.paths.HandleFunc("/echo", h.echo)
 	h.paths.HandleFunc("/ws", h.websocket)
 	h.paths.HandleFunc("/healthz", h.health)
+	h.paths.Handle("/fault", h.fault)
 	return h
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := r.Header.Get("X-Request-Id")
-	w.Header().Set("X-Daemon-Id", h.id)
+	w.Header().Set("X-Daemon-Id", h.record.id)
 	if requestID != "" {
 		w.Header().Set("X-Request-Id", requestID)
 	}
 	// Written before the answer: an answer that the client has seen is on record.
-	fmt.Fprintf(h.record, "%s %s %s\n", r.Method, r.URL.Path, requestID)
-	h.paths.ServeHTTP(w, r)
+	h.record.add(r.Method + " " + r.URL.Path + " " + requestID)
+	if !h.fault.strike(w, r) {
+		h.paths.ServeHTTP(w, r)
+	}
 }
 
 func (h *handler) identify(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "My id is %s\n", h.id)
+	fmt.Fprintf(w, "My id is %s\n", h.record.id)
 }
 
 func (h *handler) favicon(w http.ResponseWriter, _ *http.Request) {
@@ -90,7 +94,7 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(code)
 	if code != http.StatusNoContent && code != http.StatusNotModified {
-		fmt.Fprintf(w, "My id is %s\n", h.id)
+		fmt.Fprintf(w, "My id is %s\n", h.record.id)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func ask(h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
+func answer(h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -21,14 +21,14 @@ func ask(h http.Handler, method, target, body string, header ...string) *httptes
 }
 
 func TestEveryPathGivesTheID(t *testing.T) {
-	h := newHandler(newID(), io.Discard)
+	h := newHandler(record{id: newID(), to: io.Discard})
 	line := regexp.MustCompile(`^My id is [0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\n$`)
-	first := ask(h, "GET", "/", "").Body.String()
+	first := answer(h, "GET", "/", "").Body.String()
 	if !line.MatchString(first) {
 		t.Fatalf("answer %q", first)
 	}
 	for _, target := range []string{"/a/b?c=d", "/slow?ms=1", "/status?code=503"} {
-		if got := ask(h, "GET", target, "").Body.String(); got != first {
+		if got := answer(h, "GET", target, "").Body.String(); got != first {
 			t.Errorf("%s: %q, want the same id %q", target, got, first)
 		}
 	}
@@ -38,56 +38,56 @@ func TestEveryPathGivesTheID(t *testing.T) {
 }
 
 func TestFaviconIsCacheable(t *testing.T) {
-	w := ask(newHandler("x", io.Discard), "GET", "/favicon.ico", "")
+	w := answer(newHandler(record{id: "x", to: io.Discard}), "GET", "/favicon.ico", "")
 	if w.Code != http.StatusNoContent || w.Header().Get("Cache-Control") != "public, max-age=86400" || w.Body.Len() != 0 {
 		t.Fatalf("%d %v %q", w.Code, w.Header(), w.Body)
 	}
 }
 
 func TestStatus(t *testing.T) {
-	h := newHandler("x", io.Discard)
+	h := newHandler(record{id: "x", to: io.Discard})
 	for target, want := range map[string]int{
 		"/status?code=503": 503, "/status?code=204": 204, "/status?code=99": 400, "/status": 400,
 	} {
-		if got := ask(h, "GET", target, "").Code; got != want {
+		if got := answer(h, "GET", target, "").Code; got != want {
 			t.Errorf("%s: %d, want %d", target, got, want)
 		}
 	}
 }
 
 func TestSlowBounds(t *testing.T) {
-	h := newHandler("x", io.Discard)
+	h := newHandler(record{id: "x", to: io.Discard})
 	for _, target := range []string{"/slow", "/slow?ms=-1", "/slow?ms=60001", "/slow?ms=x"} {
-		if got := ask(h, "GET", target, "").Code; got != http.StatusBadRequest {
+		if got := answer(h, "GET", target, "").Code; got != http.StatusBadRequest {
 			t.Errorf("%s: %d, want 400", target, got)
 		}
 	}
 	start := time.Now()
-	ask(h, "GET", "/slow?ms=30", "")
+	answer(h, "GET", "/slow?ms=30", "")
 	if took := time.Since(start); took < 30*time.Millisecond {
 		t.Errorf("/slow?ms=30 took %v", took)
 	}
 }
 
 func TestEchoAndRecord(t *testing.T) {
-	var record strings.Builder
-	w := ask(newHandler("the-id", &record), "POST", "/echo", "body", "X-Request-Id", "r-1")
+	var written strings.Builder
+	w := answer(newHandler(record{id: "the-id", to: &written}), "POST", "/echo", "body", "X-Request-Id", "r-1")
 	if got := w.Body.String(); got != "body" {
 		t.Errorf("body %q", got)
 	}
 	if w.Header().Get("X-Request-Id") != "r-1" || w.Header().Get("X-Daemon-Id") != "the-id" {
 		t.Errorf("header %v", w.Header())
 	}
-	if got := record.String(); got != "POST /echo r-1\n" {
+	if got := written.String(); !regexp.MustCompile(`^\d{19} the-id POST /echo r-1\n$`).MatchString(got) {
 		t.Errorf("record %q", got)
 	}
-	if got := ask(newHandler("x", io.Discard), "POST", "/echo", strings.Repeat("x", maxEcho+1)).Code; got != http.StatusBadRequest {
+	if got := answer(newHandler(record{id: "x", to: io.Discard}), "POST", "/echo", strings.Repeat("x", maxEcho+1)).Code; got != http.StatusBadRequest {
 		t.Errorf("a body over the limit: %d", got)
 	}
 }
 
 func TestHealthCanBeChanged(t *testing.T) {
-	h := newHandler("x", io.Discard)
+	h := newHandler(record{id: "x", to: io.Discard})
 	steps := []struct {
 		method, target string
 		want           int
@@ -101,7 +101,7 @@ func TestHealthCanBeChanged(t *testing.T) {
 		{"GET", "/healthz", 200},
 	}
 	for _, step := range steps {
-		if got := ask(h, step.method, step.target, "").Code; got != step.want {
+		if got := answer(h, step.method, step.target, "").Code; got != step.want {
 			t.Fatalf("%s %s: %d, want %d", step.method, step.target, got, step.want)
 		}
 	}

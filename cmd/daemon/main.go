@@ -14,13 +14,15 @@
 //	                finish what is in flight; close: cut
 //	                everything at once; ignore: serve on        linger
 //	DAEMON_LINGER   how long to serve on after SIGTERM          500ms
-//	DAEMON_RECORD   print a line for each request processed     false
+//	DAEMON_RECORD   keep a record of what was processed: true   false
+//	                prints it, a path appends it to that file
 //
 // Paths with a meaning of their own are listed at [handler].
 //
 // The image has no shell, so that it is its own client: "daemon healthcheck"
 // asks the one that runs in the same container how it is, and exits 0 or 1 (for
-// a HEALTHCHECK); "daemon sick" and "daemon well" change what that one answers.
+// a HEALTHCHECK); "daemon sick" and "daemon well" change what that one answers, and
+// "daemon fault error|reset|garbage|hang|crash|none" how it answers everything.
 package main
 
 import (
@@ -29,6 +31,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,13 +45,15 @@ func main() {
 		case len(os.Args) == 1:
 			err = run(settings)
 		case len(os.Args) == 2 && os.Args[1] == "healthcheck":
-			err = askHealth(settings.listen, http.MethodGet, "")
+			err = ask(settings.listen, http.MethodGet, "/healthz")
 		case len(os.Args) == 2 && os.Args[1] == "sick":
-			err = askHealth(settings.listen, http.MethodPut, "?ok=false")
+			err = ask(settings.listen, http.MethodPut, "/healthz?ok=false")
 		case len(os.Args) == 2 && os.Args[1] == "well":
-			err = askHealth(settings.listen, http.MethodPut, "?ok=true")
+			err = ask(settings.listen, http.MethodPut, "/healthz?ok=true")
+		case len(os.Args) == 3 && os.Args[1] == "fault":
+			err = ask(settings.listen, http.MethodPut, "/fault?is="+url.QueryEscape(os.Args[2]))
 		default:
-			err = fmt.Errorf("unknown arguments %q (want none, healthcheck, sick or well)", os.Args[1:])
+			err = fmt.Errorf("unknown arguments %q (want none, healthcheck, sick, well or fault KIND)", os.Args[1:])
 		}
 	}
 	if err != nil {
@@ -77,20 +82,24 @@ func run(s settings) error {
 		return err
 	}
 	id := newID()
+	r, err := openRecord(s.record, id)
+	if err != nil {
+		return err
+	}
 	fmt.Println("listening on", listener.Addr(), "as", id)
-	return serve(listener, id, s, signals, os.Stdout)
+	return serve(listener, s, signals, r)
 }
 
-// askHealth sends a request for /healthz to the daemon that listens on this
-// host at the port of listen.
-func askHealth(listen, method, query string) error {
+// ask sends a request to the daemon that listens on this host at the port of
+// listen.
+func ask(listen, method, target string) error {
 	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+net.JoinHostPort("127.0.0.1", port)+"/healthz"+query, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+net.JoinHostPort("127.0.0.1", port)+target, nil)
 	if err != nil {
 		return err
 	}

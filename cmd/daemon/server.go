@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -22,30 +21,29 @@ const (
 	graceTimeout = 9 * time.Second
 )
 
-// serve answers on listener with this id until a signal comes, and then ends as the
-// settings say. It owns the listener.
-func serve(listener net.Listener, id string, s settings, signals <-chan os.Signal, record io.Writer) error {
-	if !s.record {
-		record = io.Discard
-	}
+// serve answers on listener until a signal comes, and then ends as the settings
+// say. It owns the listener.
+func serve(listener net.Listener, s settings, signals <-chan os.Signal, r record) error {
 	server := &http.Server{
-		Handler:           newHandler(id, record),
+		Handler:           newHandler(r),
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       idleTimeout,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
+	r.add("listening")
+	defer r.add("end")
 
 	for {
 		select {
 		case err := <-ended:
 			return err
 		case <-signals:
+			r.add("signal")
 		}
 		if s.onTerm != termIgnore {
 			break
 		}
-		fmt.Fprintln(record, "signal ignored")
 	}
 
 	if s.onTerm == termClose {

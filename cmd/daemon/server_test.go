@@ -20,7 +20,7 @@ func start(t *testing.T, s settings) (url string, client *http.Client, signals c
 		t.Fatal(err)
 	}
 	in, out := make(chan os.Signal), make(chan error, 1)
-	go func() { out <- serve(listener, newID(), s, in, io.Discard) }()
+	go func() { out <- serve(listener, s, in, record{id: newID(), to: io.Discard}) }()
 	t.Cleanup(func() { listener.Close() })
 	client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	return "http://" + listener.Addr().String(), client, in, out
@@ -114,21 +114,21 @@ func TestIgnoreServesOn(t *testing.T) {
 	// Only the listener's end ends it; connections are per request.
 }
 
-func TestAskHealth(t *testing.T) {
+func TestAsk(t *testing.T) {
 	url, _, signals, ended := start(t, settings{onTerm: termClose})
 	defer func() { signals <- syscall.SIGTERM; <-ended }()
 	defer http.DefaultClient.CloseIdleConnections()
 	listen := strings.TrimPrefix(url, "http://")
-	for _, step := range []struct{ method, query, fails string }{
-		{"GET", "", ""},
-		{"PUT", "?ok=false", ""},
-		{"GET", "", "503"},
-		{"PUT", "?ok=true", ""},
-		{"GET", "", ""},
+	for _, step := range []struct{ method, target, fails string }{
+		{"GET", "/healthz", ""},
+		{"PUT", "/healthz?ok=false", ""},
+		{"GET", "/healthz", "503"},
+		{"PUT", "/healthz?ok=true", ""},
+		{"GET", "/healthz", ""},
 	} {
-		err := askHealth(listen, step.method, step.query)
+		err := ask(listen, step.method, step.target)
 		if step.fails == "" && err != nil || step.fails != "" && (err == nil || !strings.Contains(err.Error(), step.fails)) {
-			t.Fatalf("%s%s: %v, want %q", step.method, step.query, err, step.fails)
+			t.Fatalf("%s%s: %v, want %q", step.method, step.target, err, step.fails)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -12,8 +13,11 @@ type settings struct {
 	delay  time.Duration
 	onTerm onTerm
 	linger time.Duration
-	record bool
+	record string // empty, recordOnStdout or a file's path
 }
+
+// recordOnStdout has the record printed.
+const recordOnStdout = "-"
 
 // onTerm is what SIGTERM does.
 type onTerm string
@@ -45,11 +49,14 @@ func settingsFrom(getenv func(string) string) (settings, error) {
 		return s, fmt.Errorf("DAEMON_ON_TERM=%s: want linger, close or ignore", v)
 	}
 	if v := getenv("DAEMON_RECORD"); v != "" {
-		record, err := strconv.ParseBool(v)
-		if err != nil {
-			return s, fmt.Errorf("DAEMON_RECORD=%s: want true or false", v)
+		switch on, err := strconv.ParseBool(v); {
+		case strings.HasPrefix(v, "/"):
+			s.record = v
+		case err != nil:
+			return s, fmt.Errorf("DAEMON_RECORD=%s: want true, false or an absolute path", v)
+		case on:
+			s.record = recordOnStdout
 		}
-		s.record = record
 	}
 	return s, nil
 }

@@ -42,7 +42,7 @@ func (h *handler) websocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"X-Daemon-Id: " + h.id + "\r\nSec-WebSocket-Accept: " + acceptKey(key) + "\r\n\r\n")
+		"X-Daemon-Id: " + h.record.id + "\r\nSec-WebSocket-Accept: " + acceptKey(key) + "\r\n\r\n")
 	for buffered.Flush() == nil {
 		conn.SetDeadline(time.Now().Add(frameTimeout))
 		if err := echoFrame(buffered.Reader, buffered.Writer); err != nil {
