@@ -183,8 +183,11 @@ func TestStopInProgressWhenWeCome(t *testing.T) {
 	e.Kill("quit", 3)
 	e.Kill("nginx", 3)
 	w := watch(t, e)
-	m := w.until("all looked at", func(m topology.Membership) bool {
+	m := w.until("all looked at, and the two stops known", func(m topology.Membership) bool {
 		n := 0
+		if !is("web", stopping)(m) || !is("quit", stopping)(m) {
+			return false
+		}
 		for _, c := range m.Containers {
 			if c.Inspected {
 				n++

@@ -3,6 +3,8 @@ package dockerwatch
 import (
 	"context"
 	"encoding/pem"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,10 +26,12 @@ func TestEngineOverTLS(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(e.Host(), "unix://"))
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	front := httptest.NewTLSServer(&httputil.ReverseProxy{
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "engine"}) },
 		FlushInterval: -1, Transport: transport,
 	})
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshake is what is tested
+	front.StartTLS()
 	t.Cleanup(front.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o600); err != nil {
