@@ -59,13 +59,15 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	d.balancer = balancer.New(balancer.Options{
 		NewSlot: d.pools.NewSlot,
 		OnJoin: func(e *balancer.Endpoint, took time.Duration) {
-			if took > 0 {
-				joins.Observe(took)
-			}
 			spec := e.Spec()
-			room("balancer").WithFields(logrus.Fields{
-				"cluster": e.Cluster().Name(), "container": spec.ContainerName, "endpoint": spec.Address.String(), "took": took.String(),
-			}).Info("in rotation")
+			entry := room("balancer").WithFields(logrus.Fields{
+				"cluster": e.Cluster().Name(), "container": spec.ContainerName, "endpoint": spec.Address.String(),
+			})
+			if took > 0 { // else it was running when we came
+				joins.Observe(took)
+				entry = entry.WithField("took", took.String())
+			}
+			entry.Info("in rotation")
 		},
 		Rebuild: func() { d.control.Rebuild() },
 	})

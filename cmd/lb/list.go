@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,7 +123,11 @@ func clusterNote(c admin.Cluster) string {
 func fetchEndpoints(ctx context.Context, client *admin.Client) (any, table, admin.Status, error) {
 	a, err := client.Endpoints(ctx)
 	t := table{head: []string{"CLUSTER", "CONTAINER", "ADDRESS", "STATE", "WEIGHT", "ACTIVE", "REQUESTS", "WHY"}}
-	for _, e := range a.Endpoints {
+	// For people by name; the answer itself is by incarnation.
+	byName := slices.SortedStableFunc(slices.Values(a.Endpoints), func(a, b admin.Endpoint) int {
+		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Container, b.Container), strings.Compare(a.Address, b.Address))
+	})
+	for _, e := range byName {
 		name := e.Container
 		if name == "" {
 			name = e.Hostname
@@ -209,13 +215,15 @@ func writeNotes(w io.Writer, st admin.Status) {
 		}
 		t.write(w)
 	}
-	if len(st.Problems) > 0 {
-		fmt.Fprintln(w, "\nlabels:")
-		t := table{}
-		for _, p := range st.Problems {
-			t.add("  "+p.Container, p.Severity, problemText(p))
+	labels := table{}
+	for _, p := range st.Problems {
+		if p.Severity != "quarantined" || p.Hint != "" { // else said above
+			labels.add("  "+p.Container, p.Severity, problemText(p))
 		}
-		t.write(w)
+	}
+	if len(labels.rows) > 0 {
+		fmt.Fprintln(w, "\nlabels:")
+		labels.write(w)
 	}
 	if len(st.Conflicts) > 0 {
 		fmt.Fprintln(w, "\nconflicts:")
