@@ -32,7 +32,8 @@ var (
 // Options is what New needs. Zero fields have defaults.
 type Options struct {
 	// NewSlot is called once for each endpoint when it is born, from Apply;
-	// what it returns hangs on the endpoint and is closed when it is gone.
+	// what it returns hangs on the endpoint and is closed when it is gone. It
+	// must not call the Balancer.
 	NewSlot func(*Endpoint) Slot
 	// OnJoin is called from the control goroutine or health's when an endpoint
 	// of labels first takes traffic; took is since the engine's start event
@@ -49,10 +50,12 @@ type Options struct {
 // Slot is what the proxy keeps for an endpoint: its connection pool.
 type Slot interface {
 	// Drain closes idle connections and lets busy ones finish; called when
-	// the endpoint stops being used (stopping, unhealthy, ejected). The slot
-	// stays usable.
+	// the endpoint stops being used (stopping, unhealthy, ejected, drained) or
+	// leaves with leases out. The slot stays usable.
 	Drain()
-	// Close is called once, when the endpoint is gone.
+	// Close is called once, when the endpoint is gone and its last lease
+	// done, from control or from the Done of that lease. A Drain that another
+	// goroutine has begun may still end after it.
 	Close()
 }
 

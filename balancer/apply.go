@@ -31,13 +31,8 @@ func (b *Balancer) Apply(t *topology.Table) {
 		}
 		clusters[spec.Name] = c
 	}
-	for name, c := range b.clusters {
-		if clusters[name] == nil {
-			b.removeCluster(c, now)
-		}
-	}
+	before := b.clusters
 	b.clusters, b.table, b.history = clusters, t, nil
-	b.inherit(now)
 
 	v := &View{generation: t.Generation, clusters: clusters, listeners: make(map[string]*Listener, len(t.Listeners))}
 	for i := range t.Listeners {
@@ -45,6 +40,13 @@ func (b *Balancer) Apply(t *topology.Table) {
 		v.listeners[spec.Name] = newListener(spec, old.listeners[spec.Name], clusters, same)
 	}
 	b.view.Store(v)
+	// After the View: a request that finds its cluster removed asks it by name.
+	for name, c := range before {
+		if clusters[name] == nil {
+			b.removeCluster(c, now)
+		}
+	}
+	b.inherit(now)
 	b.reap(now)
 	b.unlock()
 	b.poke()
@@ -68,9 +70,19 @@ func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
 	c.spec.Store(spec)
 	b.applies++
 	next := make([]*Endpoint, 0, len(spec.Endpoints))
+	old := c.endpoints
 	for i := range spec.Endpoints {
 		s := &spec.Endpoints[i]
-		e := b.byID[s.ID]
+		// Nearly always the next of the old ones, or the one after it.
+		for len(old) > 0 && old[0].id < s.ID {
+			old = old[1:]
+		}
+		var e *Endpoint
+		if len(old) > 0 && old[0].id == s.ID {
+			e, old = old[0], old[1:]
+		} else {
+			e = b.byID[s.ID]
+		}
 		if e == nil {
 			e = newEndpoint(c, s, now)
 			b.byID[s.ID] = e

@@ -22,6 +22,7 @@ type Cluster struct {
 	// nanoseconds; 0: there has never been one.
 	lostAt  atomic.Int64
 	traffic atomic.Bool // a connection was opened, ever
+	_       [64]byte    // what is only read above, what each request writes below
 	use     usage
 	count   clusterCounters
 

@@ -277,3 +277,27 @@ func TestNeverReadyIsNoLastResort(t *testing.T) {
 		t.Errorf("went to %s", got)
 	}
 }
+
+// Where holding is off the proxy's own tries are the limit.
+func TestRefusedWithoutHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(Options{})
+		b.Apply(tableOf(cluster(endpoint("a"))))
+		q := &Request{Refused: true, Tried: [4]*Endpoint{member(t, b, "a")}}
+		wantAnswer(t, acquireLater(b, routeTo(b, "web"), q), "a", 0)
+	})
+}
+
+// The new container is ready by its labels and does not listen yet: the one
+// that it replaces still does.
+func TestRefusedWhileAStoppingOneAccepts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(Options{})
+		old := endpoint("a")
+		b.Apply(tableOf(holding(old)))
+		old.Stopping, old.StoppingAt, old.StopTimeout = true, time.Now(), 10*time.Second
+		b.Apply(tableOf(holding(old, endpoint("b"))))
+		q := &Request{Refused: true, Tried: [4]*Endpoint{member(t, b, "b")}}
+		wantAnswer(t, acquireLater(b, routeTo(b, "web"), q), "a", 0)
+	})
+}

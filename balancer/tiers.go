@@ -55,11 +55,14 @@ func (c *Cluster) arrange(p *picker, now time.Time) {
 // tiers counts the members of each tier that has any, in order.
 func (c *Cluster) tiers() []tier {
 	var tiers []tier
+	i := 0
 	for _, e := range c.endpoints {
-		n := e.Spec().Tier
-		i, found := slices.BinarySearchFunc(tiers, n, func(t tier, n uint32) int { return cmp.Compare(t.number, n) })
-		if !found {
-			tiers = slices.Insert(tiers, i, tier{number: n})
+		if n := e.Spec().Tier; len(tiers) == 0 || tiers[i].number != n {
+			var found bool
+			i, found = slices.BinarySearchFunc(tiers, n, func(t tier, n uint32) int { return cmp.Compare(t.number, n) })
+			if !found {
+				tiers = slices.Insert(tiers, i, tier{number: n})
+			}
 		}
 		t := &tiers[i]
 		switch e.stand.class {
