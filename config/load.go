@@ -11,7 +11,6 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	bootstrap "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -23,11 +22,11 @@ import (
 
 // Load reads the file at path. What is wrong with its content is an Errors.
 func Load(path string) (*topology.Static, error) {
-	b, err := os.ReadFile(path)
+	b, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	s, err := parse(b)
+	s, err := Parse(b)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +34,8 @@ func Load(path string) (*topology.Static, error) {
 	return s, nil
 }
 
-func parse(b []byte) (*topology.Static, error) {
+// Parse reads a file's content. Its error is an Errors.
+func Parse(b []byte) (*topology.Static, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(b, &doc); err != nil {
 		return nil, Errors{{Reason: err.Error()}}

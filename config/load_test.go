@@ -47,7 +47,7 @@ func TestAllErrorsAtOnceWithTheirLines(t *testing.T) {
 	b = bytes.Replace(b, []byte("port_value: 10000"), []byte("port_value: ten"), 1)
 	b = bytes.Replace(b, []byte("stat_prefix:"), []byte("statprefix:"), 1)
 	b = bytes.Replace(b, []byte("lb_policy: ROUND_ROBIN"), []byte("lb_policy: FASTEST\n    edns: true\n    transport_socket: {}"), 1)
-	_, err = parse(b)
+	_, err = Parse(b)
 	var errs Errors
 	if !errors.As(err, &errs) {
 		t.Fatalf("got %v", err)
@@ -70,7 +70,7 @@ func TestAllErrorsAtOnceWithTheirLines(t *testing.T) {
 }
 
 func TestJSONAndBothSpellings(t *testing.T) {
-	s, err := parse([]byte(`{"staticResources": {"clusters": [
+	s, err := Parse([]byte(`{"staticResources": {"clusters": [
 		{"name": "a", "type": "LOGICAL_DNS", "connectTimeout": "0.25s", "dns_refresh_rate": "2s",
 		 "loadAssignment": {"endpoints": [{"lbEndpoints": [{"endpoint": {"address": {"socketAddress": {"address": "a.test", "portValue": 80}}}}]}]}}]}}`))
 	if err != nil {
@@ -99,7 +99,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"an alias that contains itself", "static_resources: &a\n  clusters: [{load_assignment: {endpoints: &b [{lb_endpoints: *b}]}}]\n", "line "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := parse([]byte(tt.text))
+			_, err := Parse([]byte(tt.text))
 			var errs Errors
 			if !errors.As(err, &errs) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)

@@ -129,7 +129,7 @@ func (n listenerNames) String() string { return nameOr(strings.Join(n.known, ", 
 
 // joinListeners is the file's listeners, and those of the flags that the file
 // does not replace: by name, or by listening on the same address. Sorted by
-// name.
+// name. Where no flag gives the default listener, it is the file's first.
 func joinListeners(s *Static, d *Defaults) ([]Listener, listenerNames) {
 	all := slices.Clone(s.Listeners)
 	n := listenerNames{alias: map[string]string{}}
@@ -141,6 +141,9 @@ func joinListeners(s *Static, d *Defaults) ([]Listener, listenerNames) {
 			continue
 		}
 		all = append(all, l)
+	}
+	if len(s.Listeners) > 0 && !slices.ContainsFunc(slices.Concat(all, d.Listeners), func(l Listener) bool { return l.Name == defaultListener }) {
+		n.alias[defaultListener] = s.Listeners[0].Name
 	}
 	slices.SortStableFunc(all, func(a, b Listener) int { return cmp.Compare(a.Name, b.Name) })
 	for _, l := range all {

@@ -31,7 +31,7 @@ type daemon struct {
 	balancer *balancer.Balancer
 	proxy    *proxy.Server
 	health   *health.Checker
-	docker   *dockerwatch.Watcher
+	docker   *dockerwatch.Watcher // nil: no engine
 	dns      *dnswatch.Watcher
 	control  *control.Control
 	admin    *admin.Server
@@ -75,20 +75,34 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	d.proxy = proxy.New(proxy.Options{
 		Balancer: d.balancer, Pools: d.pools, Log: room("proxy"), Version: version.Version, Limits: o.limits,
 	})
-	d.health = health.New(health.Options{Report: d.balancer.Report, Log: room("health")})
+	d.health = health.New(health.Options{
+		Report: d.balancer.Report, HadTraffic: d.balancer.HadTraffic,
+		Count: func(cluster string, e health.Event) { d.balancer.CountCheck(cluster, checkEvents[e]) },
+		Log:   room("health"),
+	})
 
-	o.docker.Log = room("docker")
-	if d.docker, err = dockerwatch.New(o.docker); err != nil {
-		return nil, usageError("--docker: %w", err)
+	sources := control.Options{
+		Balancer: d.balancer, Proxy: d.proxy, Health: d.health, Defaults: o.defaults(), Log: room("control"),
+	}
+	if o.file != nil {
+		o.file.SetLog(room("config"))
+		sources.File = o.file
+	}
+	if err := o.noEngine(); err != nil {
+		room("docker").WithField("reason", err.Error()).Info("no engine is watched: with --config none is needed (--docker asks for one)")
+	} else {
+		o.docker.Log = room("docker")
+		if d.docker, err = dockerwatch.New(o.docker); err != nil {
+			return nil, usageError("--docker: %w", err)
+		}
+		sources.Docker = d.docker
 	}
 	d.dns, err = dnswatch.New(dnswatch.Options{Servers: o.dns, Timeout: o.dnsTry, Log: room("dns")})
 	if err != nil {
 		return nil, err
 	}
-	d.control = control.New(control.Options{
-		Docker: d.docker, DNS: d.dns, Balancer: d.balancer, Proxy: d.proxy, Health: d.health,
-		Defaults: o.defaults(), Log: room("control"),
-	})
+	sources.DNS = d.dns
+	d.control = control.New(sources)
 
 	token := o.adminToken
 	if token == "" {
@@ -97,7 +111,7 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	}
 	d.admin, err = admin.New(admin.Options{
 		Address: o.admin, Balancer: d.balancer, Table: d.control.Table, Ready: d.control.Ready,
-		Docker: func() []topology.EngineStatus { return []topology.EngineStatus{d.docker.Status()} },
+		Docker: d.engineStatus,
 		DNS:    d.dnsStatus, Proxy: d.listenerCounters, Joins: joins,
 		Token: token, Hosts: o.adminHosts,
 		Quit:        sync.OnceFunc(func() { close(d.quit) }),
@@ -105,7 +119,7 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 		SetLogLevel: func(level string) error { return setLevel(log, level) },
 		Version:     version,
 		CommandLine: admin.CommandLine{
-			LogLevel: o.logLevel, LogFormat: o.logFormat, Concurrency: runtime.GOMAXPROCS(0),
+			ConfigPath: o.configPath(), LogLevel: o.logLevel, LogFormat: o.logFormat, Concurrency: runtime.GOMAXPROCS(0),
 			DrainTime: o.drainDelay, Shutdown: o.shutdown, Node: o.instance,
 		},
 		Log: room("admin"),
@@ -120,13 +134,19 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 // only the last is an error.
 func (d *daemon) run(ctx context.Context, signals <-chan os.Signal, started func(*daemon)) error {
 	defer d.pools.Close()
-	d.log.WithFields(logrus.Fields{"version": buildVersion().Version, "admin": d.admin.Addr().String(), "engine": d.docker.Status().Name}).Info("lb starts")
+	d.log.WithFields(logrus.Fields{"version": buildVersion().Version, "admin": d.admin.Addr().String(), "engine": d.engineName()}).Info("lb starts")
 	// The rooms outlive ctx: they are needed while requests in flight finish.
 	rooms := newGroup(context.WithoutCancel(ctx))
 	rooms.run("balancer", func(ctx context.Context) error { d.balancer.Run(ctx); return nil })
 	rooms.run("health", d.health.Run)
 	rooms.run("dns", d.dns.Run)
-	rooms.run("docker", d.docker.Run)
+	if d.docker != nil {
+		rooms.run("docker", d.docker.Run)
+	}
+	if d.o.file != nil {
+		rooms.run("config", d.o.file.Run)
+		defer reloadOnHangup(d.o.file)()
+	}
 	rooms.run("control", d.control.Run)
 	rooms.run("admin", d.admin.Run)
 	if started != nil {
@@ -173,6 +193,12 @@ func (d *daemon) shutDown(ctx context.Context, signals <-chan os.Signal, rooms *
 	default:
 		d.log.WithError(err).Warn("listeners did not close well")
 	}
+}
+
+// checkEvents are health's events in the balancer's words.
+var checkEvents = map[health.Event]balancer.CheckEvent{
+	health.Attempt: balancer.CheckAttempt, health.Success: balancer.CheckSuccess,
+	health.Failure: balancer.CheckFailure, health.NetworkFailure: balancer.CheckNetworkFailure,
 }
 
 // listenerCounters hands the proxy's counters to admin in its words.

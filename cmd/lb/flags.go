@@ -8,6 +8,7 @@ import (
 
 // Categories of run's flags, in the order of the help.
 const (
+	catFile   = "Configuration file"
 	catListen = "Listening"
 	catDocker = "Docker"
 	catLimits = "Limits"
@@ -19,6 +20,8 @@ const (
 // its name; Docker's own variables are honoured beside.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
+		&cli.StringFlag{Name: "config", Aliases: []string{"c"}, EnvVars: []string{"LB_CONFIG"}, Category: catFile,
+			Usage: "`FILE` in Envoy's own language (a v3 bootstrap, YAML or JSON), read again when it changes and on SIGHUP; without --docker no engine is needed then"},
 		&cli.StringSliceFlag{Name: "listen", EnvVars: []string{"LB_LISTEN"}, Category: catListen, Value: cli.NewStringSlice("0.0.0.0:10000"),
 			Usage: "`[NAME=]IP:PORT` to accept requests on, may be repeated; without a name it is \"default\", where routes go that name no listener"},
 		&cli.StringSliceFlag{Name: "trusted-proxies", EnvVars: []string{"LB_TRUSTED_PROXIES"}, Category: catListen,

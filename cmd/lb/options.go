@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dockerlb/dockerlb/config"
 	"github.com/dockerlb/dockerlb/dockerwatch"
 	"github.com/dockerlb/dockerlb/labels"
 	"github.com/dockerlb/dockerlb/proxy"
@@ -28,7 +29,13 @@ type runOptions struct {
 	adminToken string // empty: to be made
 	adminHosts []string
 
+	// file is --config, opened; nil: none.
+	file *config.Source
+
 	docker dockerwatch.Options
+	// anyEngine: no engine was named, and with a file none is needed.
+	anyEngine bool
+
 	dns    []netip.AddrPort
 	dnsTry time.Duration
 
@@ -128,6 +135,7 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 	bad("half-close", err)
 	o.docker, err = dockerOptions(c)
 	bad("docker", err)
+	bad("config", o.readFile(c))
 	if len(errs) > 0 {
 		return nil, &codedError{exitUsage, errors.Join(errs...)}
 	}

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -10,46 +11,87 @@ import (
 	"github.com/dockerlb/dockerlb/topology"
 )
 
+// validateCommand judges a file as lb run would, and starts nothing.
 func (p *Program) validateCommand() *cli.Command {
 	return &cli.Command{
-		Name:            "validate",
-		Usage:           "check an Envoy v3 bootstrap file; every error with its line",
+		Name:  "validate",
+		Usage: "say what is wrong with a configuration file",
+		Description: `Every error is named with its line and field, and the exit code is 1; a good
+file is summed up. Nothing is started, and no running lb is asked.`,
 		HideHelpCommand: true,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "config", EnvVars: []string{"LB_CONFIG"}, Usage: "the `FILE`, YAML or JSON"},
+			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, EnvVars: []string{"LB_CONFIG"},
+				Usage: "`FILE` in Envoy's own language (a v3 bootstrap, YAML or JSON)"},
 		},
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
 			path := c.String("config")
-			if path == "" {
-				return usageError("validate: give the file: --config FILE")
+			switch {
+			case path == "" && c.NArg() == 1:
+				path = c.Args().First()
+			case path == "":
+				return usageError("validate wants --config FILE")
+			case c.NArg() > 0:
+				return noArguments(c)
 			}
-			s, err := loadConfig(path)
+			static, err := config.Load(path)
 			if err != nil {
-				return err
+				// The errors alone, without "lb: ": editors and CI read this.
+				err = fileError(path, err)
+				fmt.Fprintln(p.Stderr, err)
+				return &codedError{exitFailed, errSaid}
 			}
-			fmt.Fprintf(p.Stdout, "%s: good: %d listeners, %d clusters\n", path, len(s.Listeners), len(s.Clusters))
+			summary(p.Stdout, path, static)
 			return nil
 		},
 	}
 }
 
-// loadConfig reads a bootstrap file; each error stands on a line of its own
-// that editors can jump from.
-func loadConfig(path string) (*topology.Static, error) {
-	s, err := config.Load(path)
-	var wrong config.Errors
-	if !errors.As(err, &wrong) {
-		return s, err
+// errSaid is an error that has been printed.
+var errSaid = silent{}
+
+type silent struct{}
+
+func (silent) Error() string { return "" }
+
+// summary is what a good file comes to.
+func summary(w io.Writer, path string, s *topology.Static) {
+	fmt.Fprintf(w, "%s is good\n", path)
+	if s.Admin.IsValid() {
+		fmt.Fprintf(w, "admin     %s\n", s.Admin)
 	}
-	lines := make([]error, len(wrong))
-	for i, e := range wrong {
-		lines[i] = fmt.Errorf("%s:%d: %s: %s", path, max(e.Line, 1), e.Path, e.Reason)
-		if e.Path == "" {
-			lines[i] = fmt.Errorf("%s:%d: %s", path, max(e.Line, 1), e.Reason)
+	for i := range s.Listeners {
+		l := &s.Listeners[i]
+		routes := 0
+		for j := range l.VirtualHosts {
+			routes += len(l.VirtualHosts[j].Routes)
 		}
+		name := ""
+		if l.Name != l.Address.String() {
+			name = l.Name + " "
+		}
+		fmt.Fprintf(w, "listener  %s%s: %s, %s\n", name, l.Address, count(len(l.VirtualHosts), "virtual host"), count(routes, "route"))
 	}
-	return nil, errors.Join(lines...)
+	for i := range s.Clusters {
+		c := &s.Clusters[i]
+		var hosts []string
+		for _, h := range c.Hosts {
+			name := h.Name
+			if name == "" {
+				name = h.Address.String()
+			}
+			hosts = append(hosts, fmt.Sprintf("%s:%d", name, h.Port))
+		}
+		const shown = 5
+		if n := len(hosts); n > shown {
+			hosts = append(hosts[:shown:shown], fmt.Sprintf("and %d more", n-shown))
+		}
+		fmt.Fprintf(w, "cluster   %s: %s, %s: %s\n", c.Name, c.Type, c.Policy, strings.Join(hosts, ", "))
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

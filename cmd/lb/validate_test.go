@@ -13,7 +13,7 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, errs, code := lb(t, "validate --config "+path)
-	if code != exitFailed || !strings.Contains(errs, "lb: "+path+":4: ") || !strings.Contains(errs, "lb: "+path+":5: ") {
+	if code != exitFailed || !strings.HasPrefix(errs, path+":4: ") || !strings.Contains(errs, "\n"+path+":5: ") {
 		t.Errorf("%d, want both lines: %s", code, errs)
 	}
 	if _, errs, code := lb(t, "validate"); code != exitUsage || !strings.Contains(errs, "--config FILE") {
