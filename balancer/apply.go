@@ -171,10 +171,10 @@ func (b *Balancer) removeCluster(c *Cluster, now time.Time) {
 }
 
 // outlivesDiscovery tells whether an endpoint that discovery no longer names
-// stays for as long as its active check passes (facts 1.3): Envoy's DNS
+// stays for as long as its active check passes (facts 1.3): Envoy's STRICT_DNS
 // clusters with health_checks.
 func (e *Endpoint) outlivesDiscovery(c *topology.Cluster) bool {
 	s := e.Spec()
-	return (c.Type == topology.StrictDNS || c.Type == topology.LogicalDNS) && s.Source == topology.FromDNS &&
+	return c.Type == topology.StrictDNS && s.Source == topology.FromDNS &&
 		len(c.HealthChecks) > 0 && !c.IgnoreHealthOnRemoval && !s.NoHealthCheck && e.probe.known && e.probe.healthy
 }

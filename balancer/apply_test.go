@@ -243,6 +243,18 @@ func TestGoneAfterTheDrainTime(t *testing.T) {
 	})
 }
 
+// Envoy gives what is in flight to a host that was removed no limit.
+func TestNoDrainTimeOfTheFile(t *testing.T) {
+	b := New(Options{})
+	b.Apply(tableOf(cluster(endpoint("a", func(e *topology.Endpoint) { e.Source = topology.FromFile }))))
+	a := member(t, b, "a")
+	b.Apply(tableOf(cluster()))
+	b.reap(time.Now())
+	if isClosed(a.Gone()) || !a.DrainDeadline().IsZero() {
+		t.Error("cut")
+	}
+}
+
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -292,5 +304,25 @@ func BenchmarkApplyOneOf1000Clusters(b *testing.B) {
 	for b.Loop() {
 		lb.Apply(one)
 		lb.Apply(two)
+	}
+}
+
+// 5,000 members that become ready one after the other, while Run runs.
+func BenchmarkJoinOf5000(b *testing.B) {
+	table := many(5000)
+	for i := range table.Clusters[0].Endpoints {
+		table.Clusters[0].Endpoints[i].NeedsProbe = true
+	}
+	for b.Loop() {
+		lb := New(Options{})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); lb.Run(ctx) }()
+		lb.Apply(table)
+		for i := range table.Clusters[0].Endpoints {
+			lb.Report(Verdict{Endpoint: table.Clusters[0].Endpoints[i].ID, Healthy: true})
+		}
+		cancel()
+		<-done
 	}
 }

@@ -3,6 +3,8 @@ package balancer
 import (
 	"sync"
 	"time"
+
+	"github.com/dockerlb/dockerlb/topology"
 )
 
 // signal is a channel that is closed at most once.
@@ -40,12 +42,16 @@ func (e *Endpoint) DrainDeadline() time.Time {
 	return time.Time{}
 }
 
-// startDrain begins the drain time at from, where it has not begun.
+// startDrain begins the drain time at from, where it has not begun. Endpoints
+// of the file have none: what is in flight there finishes with no limit, as in
+// Envoy (facts 1.3).
 func (e *Endpoint) startDrain(from time.Time) {
-	if e.drainBy.Load() == 0 {
-		e.drainBy.Store(from.Add(e.Spec().Drain).UnixNano())
-		e.cluster.b.poke()
+	s := e.Spec()
+	if e.drainBy.Load() != 0 || s.Source != topology.FromLabels && s.Drain == 0 {
+		return
 	}
+	e.drainBy.Store(from.Add(s.Drain).UnixNano())
+	e.cluster.b.poke()
 }
 
 // stopDrain takes a drain back.

@@ -201,7 +201,9 @@ func (b *Balancer) assess(c *Cluster, e *Endpoint, now time.Time) {
 	case e.override.drain:
 		e.startDrain(now)
 	default:
-		e.refusing.Store(false)
+		if e.refusing.Load() {
+			e.refusing.Store(false)
+		}
 		e.stopDrain()
 	}
 	if e.stand.class.ready() {
