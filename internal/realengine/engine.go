@@ -40,7 +40,11 @@ type Engine struct {
 	compose []string // the command: docker-compose, or docker compose
 	env     []string
 	dir     string // the build's files
-	scopes  atomic.Int64
+	// hostPrefix runs a command where the engine's networks are, and hostIP is
+	// an address there that this process reaches: of a second engine.
+	hostPrefix []string
+	hostIP     string
+	scopes     atomic.Int64
 }
 
 // Find returns the engine that the docker command talks to. The error says
@@ -63,6 +67,7 @@ func At(socket string) (*Engine, error) {
 	rand.Read(id)
 	e := &Engine{
 		Socket: socket,
+		hostIP: "127.0.0.1",
 		Run:    "dlbtest" + hex.EncodeToString(id),
 		env:    append(os.Environ(), "DOCKER_HOST=unix://"+socket, "DOCKER_BUILDKIT="+buildkit()),
 	}

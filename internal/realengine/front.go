@@ -81,9 +81,10 @@ func (s *Scope) HostProxy(args ...string) *Front {
 // StartHostProxy is HostProxy that does not wait.
 func (s *Scope) StartHostProxy(args ...string) *Front {
 	s.t.Helper()
-	address, adminAddress := FreeAddress(s.t), FreeAddress(s.t)
-	all := []string{"run", "--listen", address, "--admin-listen", adminAddress, "--docker", "unix://" + s.Socket, "--prefix", s.Prefix}
-	command := exec.Command(s.LBBinary, append(all, args...)...)
+	address, adminAddress := s.hostAddress(), s.hostAddress()
+	all := append(append([]string{}, s.hostPrefix...), s.LBBinary, "run", "--listen", address, "--admin-listen", adminAddress, "--docker", "unix://"+s.Socket, "--prefix", s.Prefix)
+	all = append(all, args...)
+	command := exec.Command(all[0], all[1:]...)
 	log, err := os.Create(filepath.Join(s.t.TempDir(), "log"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -114,6 +115,13 @@ func (s *Scope) StartHostProxy(args ...string) *Front {
 		}
 	})
 	return f
+}
+
+// hostAddress is for a listener on the engine's host.
+func (s *Scope) hostAddress() string {
+	s.t.Helper()
+	_, port, _ := net.SplitHostPort(FreeAddress(s.t))
+	return net.JoinHostPort(s.hostIP, port)
 }
 
 // FreeAddress is an address of this host where nobody listens just now.
