@@ -90,6 +90,9 @@ func (e *Endpoint) evaluate(now time.Time) standing {
 	case s.EDSHealth == "DEGRADED":
 		return standing{StateHealthy, "health_status DEGRADED in the configuration", degraded}
 	}
+	if s.IgnoredStop {
+		return standing{StateHealthy, "it ignored its stop signal", healthy}
+	}
 	return standing{StateHealthy, "", healthy}
 }
 

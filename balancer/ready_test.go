@@ -13,18 +13,21 @@ func TestReadiness(t *testing.T) {
 	yes, no := true, false
 	type E = topology.Endpoint
 	for _, test := range []struct {
-		name     string
-		endpoint func(*E)
-		verdict  *bool
-		drain    bool
-		state    EndpointState
-		why      string // a part of it
-		flags    string
-		routed   bool
+		name      string
+		endpoint  func(*E)
+		verdict   *bool
+		immediate bool
+		drain     bool
+		state     EndpointState
+		why       string // a part of it
+		flags     string
+		routed    bool
 	}{
 		{name: "running", state: StateHealthy, flags: "healthy", routed: true},
 		{name: "paused", endpoint: func(e *E) { e.Paused = true }, state: StatePaused, flags: "/failed_eds_health"},
 		{name: "stopping", endpoint: func(e *E) { e.Stopping = true }, state: StateStopping, flags: "/eds_status_draining", routed: true}, // last resort
+		{name: "ignored its stop", endpoint: func(e *E) { e.IgnoredStop = true }, state: StateHealthy, why: "ignored its stop signal", flags: "healthy", routed: true},
+		{name: "immediately failed", verdict: &no, immediate: true, state: StateUnhealthy, why: "asked to be failed", flags: "/failed_active_hc/excluded_via_immediate_hc_fail"},
 		{name: "weight 0", endpoint: func(e *E) { e.Weight = 0 }, state: StateHealthy, why: "weight 0", flags: "healthy"},
 		{name: "drained", drain: true, state: StateDraining, why: "operator", flags: "/eds_status_draining"},
 		{name: "Docker healthy", endpoint: func(e *E) { e.DockerHealth = topology.HealthHealthy }, state: StateHealthy, flags: "healthy", routed: true},
@@ -57,7 +60,7 @@ func TestReadiness(t *testing.T) {
 					if !*v {
 						reason = "refused"
 					}
-					b.Report(Verdict{Endpoint: "a", Healthy: *v, Reason: reason})
+					b.Report(Verdict{Endpoint: "a", Healthy: *v, Reason: reason, Immediate: test.immediate})
 				}
 				if test.drain {
 					if err := b.Override(Override{Container: "a", Drain: &yes}); err != nil {
