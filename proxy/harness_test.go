@@ -51,7 +51,7 @@ func newRig(tb testing.TB, s setup, backends ...netip.AddrPort) *rig {
 	log.Out = io.Discard
 	o := Options{Balancer: r.b, Pools: pools, Log: logrus.NewEntry(log), Version: "test", Limits: s.limits}
 	if s.log {
-		r.log = &records{}
+		r.log = &records{lines: make(chan logged, 100)}
 		o.AccessLog = r.log
 	}
 	r.srv = New(o)
@@ -209,9 +209,18 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 
 // records keeps copies of what the access log was told.
 type records struct {
-	lines chan Record
+	lines chan logged
 }
 
-func (r *records) Log(rec *Record) {}
+// logged is a Record that outlives the call.
+type logged struct {
+	Record
+	method, target, agent, id string
+}
+
+func (r *records) Log(rec *Record) {
+	agent, _ := rec.RequestHeader("user-agent")
+	r.lines <- logged{*rec, string(rec.Method), string(rec.Target), string(agent), string(rec.RequestID)}
+}
 
 const ok200 = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: now\r\n\r\nhello"
