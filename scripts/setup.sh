@@ -93,7 +93,7 @@ setup_engine() {
 	have docker || return 0
 	engine_answers && return
 	local problem
-	problem=$(docker version 2>&1 >/dev/null | tail -n 1)
+	problem=$(docker version 2>&1 >/dev/null | tail -n 1) || true # it fails: that is why
 	case $problem in
 	*"permission denied"*)
 		lack "the Docker Engine's socket may not be opened by $(id -un): sudo usermod -aG docker $(id -un), then log in again"
