@@ -250,3 +250,26 @@ func (e *Engine) Address(ref, network string) string {
 	}
 	return ""
 }
+
+// Standing is a container's state and its addresses by network.
+type Standing struct {
+	State     string
+	Addresses map[string]string
+}
+
+// Standings is how each container stands, by name.
+func (e *Engine) Standings() map[string]Standing {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make(map[string]Standing, len(e.containers))
+	for _, c := range e.containers {
+		s := Standing{State: c.state, Addresses: map[string]string{}}
+		for name, n := range c.endpoints {
+			if n.ip.IsValid() {
+				s.Addresses[name] = n.ip.String()
+			}
+		}
+		all[c.Name] = s
+	}
+	return all
+}

@@ -4,10 +4,10 @@ import (
 	"net/netip"
 )
 
-// network has its own address space, 172.x.0.0/16.
+// network has its own address space, 172.x.0.0/16 where Subnet gave it no other.
 type network struct {
 	name, id string
-	octet    byte
+	subnet   netip.Prefix
 	used     map[netip.Addr]bool
 	lowest   netip.Addr // no address below is free
 }
@@ -24,13 +24,27 @@ func (e *Engine) addNetwork(name string) *network {
 	if n := e.networks[name]; n != nil {
 		return n
 	}
-	n := &network{name: name, id: e.newID("network " + name), octet: byte(17 + len(e.networks)), used: map[netip.Addr]bool{}}
+	subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(17 + len(e.networks)), 0, 0}), 16)
+	n := &network{name: name, id: e.newID("network " + name), subnet: subnet, used: map[netip.Addr]bool{}}
 	n.lowest = n.gateway().Next()
 	e.networks[name] = n
 	return n
 }
 
-func (n *network) gateway() netip.Addr { return netip.AddrFrom4([4]byte{172, n.octet, 0, 1}) }
+func (n *network) gateway() netip.Addr { return n.subnet.Addr().Next() }
+
+// Subnet gives a network, made if need be, another address space. No container
+// that is on it may run.
+func (e *Engine) Subnet(name string, p netip.Prefix) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := e.addNetwork(name)
+	if len(n.used) > 0 {
+		panic("fakeengine: network " + name + " has containers")
+	}
+	n.subnet = p.Masked()
+	n.lowest = n.gateway().Next()
+}
 
 // attach gives the lowest free address, as the engine's local IPAM. Call with mu.
 func (e *Engine) attach(c *container, p *endpoint) {
