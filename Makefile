@@ -71,6 +71,10 @@ bench: ## the Go benchmarks
 bench-discovery: setup ## how fast containers join and leave, on this engine: figures, no test
 	go test -run '^$$' -bench Discovery -benchtime 200x -timeout 30m $(E2E)
 
+.PHONY: storm
+storm: setup ## lose nothing while Docker moves the backends: a few minutes (SEED=1 RATE=300)
+	go run ./cmd/storm $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@for package in $(UNIT); do \

@@ -27,8 +27,9 @@ const (
 //	/fault                PUT /fault?is=reset: how the next ones are answered
 //	anything else         My id is <uuid>
 //
-// Each response carries X-Daemon-Id, and the request's X-Request-Id if it had
-// one, so that a client can tell whose answer to what it got.
+// Each response carries X-Daemon-Id, and the request's X-Storm-Id if it had
+// one, so that a client can tell whose answer to what it got. (X-Request-Id
+// would not do: proxies give requests from outside one of their own.)
 type handler struct {
 	record record
 	fault  *faultState
@@ -50,10 +51,10 @@ func newHandler(r record) *handler {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	requestID := r.Header.Get("X-Request-Id")
+	requestID := r.Header.Get("X-Storm-Id")
 	w.Header().Set("X-Daemon-Id", h.record.id)
 	if requestID != "" {
-		w.Header().Set("X-Request-Id", requestID)
+		w.Header().Set("X-Storm-Id", requestID)
 	}
 	// Written before the answer: an answer that the client has seen is on record.
 	h.record.add(r.Method + " " + r.URL.Path + " " + requestID)

@@ -71,11 +71,11 @@ func TestSlowBounds(t *testing.T) {
 
 func TestEchoAndRecord(t *testing.T) {
 	var written strings.Builder
-	w := answer(newHandler(record{id: "the-id", to: &written}), "POST", "/echo", "body", "X-Request-Id", "r-1")
+	w := answer(newHandler(record{id: "the-id", to: &written}), "POST", "/echo", "body", "X-Storm-Id", "r-1")
 	if got := w.Body.String(); got != "body" {
 		t.Errorf("body %q", got)
 	}
-	if w.Header().Get("X-Request-Id") != "r-1" || w.Header().Get("X-Daemon-Id") != "the-id" {
+	if w.Header().Get("X-Storm-Id") != "r-1" || w.Header().Get("X-Daemon-Id") != "the-id" {
 		t.Errorf("header %v", w.Header())
 	}
 	if got := written.String(); !regexp.MustCompile(`^\d{19} the-id POST /echo r-1\n$`).MatchString(got) {

@@ -34,6 +34,7 @@ var mayKnow = map[string]struct {
 	"admin":                 {[]string{"labels", "topology", "router", "balancer", "health", "control", "proxy", "config", "dockerwatch", "dnswatch"}, "it shows everything and is known by the command alone"},
 	"cmd/lb":                {[]string{"*"}, "wiring"},
 	"cmd/daemon":            {nil, "the example backend is a stranger's program"},
+	"cmd/storm":             {[]string{"internal/storm", "internal/realengine"}, "it looks at the product from outside, as a user's clients do"},
 	"labels/gen":            {[]string{"labels"}, "it prints the schema"},
 	"internal/leakcheck":    {nil, "every package's tests import it"},
 	"internal/architecture": {nil, "this test"},

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -86,6 +87,9 @@ func At(socket string) (*Engine, error) {
 	}
 	return e, nil
 }
+
+// ComposeCommand is the Compose that is here: docker compose, or docker-compose.
+func (e *Engine) ComposeCommand() []string { return slices.Clone(e.compose) }
 
 // buildkit is the value of DOCKER_BUILDKIT that says the builder that is here.
 func buildkit() string {

@@ -1,0 +1,84 @@
+// Command storm sends a constant rate of requests through the proxy while real
+// Compose and a real Docker Engine scale, stop, restart, recreate, freeze and
+// break its backends, and prints what each operation cost: see package
+// internal/storm.
+//
+//	make storm                 a few minutes
+//	make storm SEED=7 RATE=500
+//
+// The exit code is 1 if anything was lost that may not be.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dockerlb/dockerlb/internal/realengine"
+	"github.com/dockerlb/dockerlb/internal/storm"
+)
+
+var errLost = errors.New("the storm was not weathered: see the rows that say FAIL")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	app := &cli.App{
+		Name:            "storm",
+		Usage:           "requests at a constant rate while Docker moves the backends",
+		HideHelpCommand: true,
+		Flags: []cli.Flag{
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`N`: the same seed is the same schedule"},
+			&cli.IntFlag{Name: "rate", Value: 300, Usage: "requests per second"},
+			&cli.DurationFlag{Name: "limit", Usage: "`TIME` after which no further operation begins (default: all are done)"},
+			&cli.StringSliceFlag{Name: "only", Usage: "the `OPERATION` to do, may be repeated (default: all)"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.Int("rate") < 1 {
+				return fmt.Errorf("--rate: %d: want at least 1", c.Int("rate"))
+			}
+			return run(c.Context, storm.Options{
+				Seed: c.Uint64("seed"), Rate: c.Int("rate"), Limit: c.Duration("limit"), Only: c.StringSlice("only"),
+				Progress: os.Stdout,
+			})
+		},
+	}
+	if err := app.RunContext(ctx, os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "storm:", err)
+		os.Exit(1)
+	}
+}
+
+// run builds the images, runs the storm and removes both.
+func run(ctx context.Context, o storm.Options) (err error) {
+	engine, err := realengine.Find()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Remove()) }()
+	if err := engine.Build(); err != nil {
+		return err
+	}
+	o.Socket, o.Compose = engine.Socket, engine.ComposeCommand()
+	o.Images = storm.Images{LB: engine.LB, Daemon: engine.Daemon}
+	report, err := storm.Run(ctx, o)
+	if err != nil {
+		return err
+	}
+	fmt.Println()
+	if err := storm.WriteTable(os.Stdout, report.Rows); err != nil {
+		return err
+	}
+	for _, m := range report.Missing {
+		fmt.Println("not done here:", m)
+	}
+	if !report.Pass() {
+		return errLost
+	}
+	return nil
+}

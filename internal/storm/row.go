@@ -1,0 +1,142 @@
+package storm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// closeToStop is how near a request must be to a stop signal to count as near
+// it.
+const closeToStop = 2 * time.Millisecond
+
+// Row is one operation's line of the table.
+type Row struct {
+	Operation string
+	Sent      int
+	// Failed counts by kind of failure, the calm cluster's too.
+	Failed map[string]int
+	// Idempotent and Posts are the failures of each; Calm those of the cluster
+	// that nothing was done to.
+	Idempotent, Posts, Calm int
+	NearStop                int
+	Twice                   int
+	Cut                     int // WebSockets that ended with their backends
+	Longest, Late           time.Duration
+	Join, Leave             time.Duration
+	Allowed                 string
+	// Faults are the reasons not to pass.
+	Faults []string
+	// Evidence is the first failures, with what was going on.
+	Evidence []string
+}
+
+// Pass says whether the operation caused no more than it may.
+func (r *Row) Pass() bool { return len(r.Faults) == 0 }
+
+// maxEvidence bounds how many failures of a row are told.
+const maxEvidence = 12
+
+// judge makes a window's row. The samples are those of the window; start is
+// when their clock began.
+func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
+	r := Row{
+		Operation: w.name, Allowed: w.allowed, Failed: map[string]int{},
+		Join: l.join(w.from, w.to), Leave: l.leave(w.from, w.to),
+	}
+	fault := func(format string, args ...any) { r.Faults = append(r.Faults, fmt.Sprintf(format, args...)) }
+	if w.err != nil {
+		fault("the operation did not take place: %v", w.err)
+	}
+	stops := l.stops(w.from, w.to)
+	var forbidden, unrecorded int
+	for i := range samples {
+		s := &samples[i]
+		due := start.Add(s.due)
+		r.Sent++
+		r.Longest = max(r.Longest, s.took)
+		r.Late = max(r.Late, s.sent-s.due)
+		sent := start.Add(s.sent)
+		if slices.ContainsFunc(stops, func(t time.Time) bool { return sent.Sub(t).Abs() <= closeToStop }) {
+			r.NearStop++
+		}
+		processed := l.posts[s.id]
+		if len(processed) > 1 {
+			r.Twice++
+			r.tell(w, s, due, fmt.Sprintf("processed %d times, %v apart", len(processed), processed[1].at.Sub(processed[0].at)))
+		}
+		if s.cut() {
+			r.Cut++
+			continue
+		}
+		if s.failure == "" {
+			if !s.shape.idempotent() && len(processed) == 0 {
+				unrecorded++
+				r.tell(w, s, due, "answered and not on record")
+			}
+			continue
+		}
+		r.Failed[s.failure]++
+		rule := w.idempotent
+		switch {
+		case s.calm:
+			rule = none
+			r.Calm++
+		case s.shape.idempotent():
+			r.Idempotent++
+		default:
+			rule = w.posts
+			r.Posts++
+		}
+		if !rule.allows(w, s, due) {
+			forbidden++
+			r.tell(w, s, due, "")
+		}
+	}
+	if forbidden > 0 {
+		fault("%d failures that are not allowed", forbidden)
+	}
+	if r.Twice > 0 {
+		fault("%d POSTs processed twice", r.Twice)
+	}
+	if unrecorded > 0 {
+		fault("%d POSTs answered that no backend has on record", unrecorded)
+	}
+	if r.Sent == 0 {
+		fault("no request was sent")
+	}
+	return r
+}
+
+// allows says whether this failure is allowed.
+func (a allowance) allows(w *window, s *sample, due time.Time) bool {
+	switch a {
+	case clearly:
+		// A status line is an answer; a reset or the client's own timeout is none.
+		return len(s.failure) == 3 && s.failure[0] == '5'
+	case early:
+		return !w.mark.IsZero() && due.Before(w.mark.Add(settled))
+	case counted:
+		return s.failure != "wrong"
+	}
+	return false
+}
+
+func (r *Row) tell(w *window, s *sample, due time.Time, what string) {
+	if len(r.Evidence) == maxEvidence {
+		r.Evidence = append(r.Evidence, "…")
+	}
+	if len(r.Evidence) > maxEvidence {
+		return
+	}
+	if what == "" {
+		what = s.failure + " " + s.detail
+	}
+	cluster := ""
+	if s.calm {
+		cluster = " to the calm cluster"
+	}
+	r.Evidence = append(r.Evidence, strings.TrimSpace(fmt.Sprintf("%s %s%s, due %s (%s), ended after %v: %s",
+		s.shape, s.id, cluster, due.UTC().Format("15:04:05.000"), w.around(due), s.took.Round(time.Millisecond), what)))
+}

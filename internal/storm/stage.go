@@ -1,0 +1,270 @@
+package storm
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// commandTimeout bounds one docker or Compose command.
+const commandTimeout = 90 * time.Second
+
+// services are the clusters of a stage, each a Compose service and a host name
+// of its own, since each misbehaves in its own way when it stops.
+var services = []struct {
+	name     string
+	replicas int
+	env      string // of cmd/daemon
+	labels   string // beside cluster and host
+	grace    string
+}{
+	{name: "calm", replicas: 2},
+	{name: "linger", replicas: 2, env: "DAEMON_ON_TERM: linger, DAEMON_LINGER: 150ms"},
+	{name: "close", replicas: 2, env: "DAEMON_ON_TERM: close"},
+	{name: "ignore", replicas: 2, env: "DAEMON_ON_TERM: ignore", grace: "2s"},
+	{name: "faulty", replicas: 3, env: "DAEMON_LINGER: 150ms", labels: `timeout: 2s, retry.on: "connect,reset,5xx"`},
+}
+
+// Images are what a stage is made of.
+type Images struct {
+	LB, Daemon string
+}
+
+// stage is a Compose project: the proxy and its backends, and the relay
+// between the proxy and the engine.
+type stage struct {
+	project string
+	images  Images
+	compose []string // the command
+	engine  string   // socket
+	dir     string
+	relay   *relay
+	lb      string // container; empty where the proxy is somebody else's
+	address string // where requests go
+	admin   string
+}
+
+// newStage makes the files and the relay; up starts the containers.
+func newStage(engine string, images Images, compose []string) (*stage, error) {
+	dir, err := os.MkdirTemp("", "dlbstorm")
+	if err != nil {
+		return nil, err
+	}
+	random := make([]byte, 3)
+	rand.Read(random)
+	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: images, compose: compose, engine: engine, dir: dir}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+// record is the file that the backends append to.
+func (s *stage) record() string { return filepath.Join(s.dir, "record", "requests") }
+
+func (s *stage) prepare() error {
+	for _, sub := range []string{"record", "engine"} {
+		dir := filepath.Join(s.dir, sub)
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			return err
+		}
+		// Mkdir's mode is less the umask, and the containers run as nobody.
+		if err := os.Chmod(dir, 0o777); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(s.dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.record(), os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o666), f.Close()); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "docker-compose.yml"), []byte(s.file()), 0o644); err != nil {
+		return err
+	}
+	s.relay, err = startRelay(filepath.Join(s.dir, "engine", "docker.sock"), s.engine)
+	return err
+}
+
+// file is the stage's docker-compose.yml.
+func (s *stage) file() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `version: "3.4"
+services:
+  lb:
+    image: %s
+    ports: ["10000", "9901"]
+    environment: {LB_PREFIX: %s, LB_DOCKER: "unix:///engine/docker.sock"}
+    volumes: ["%s:/engine"]
+`, s.images.LB, s.project, filepath.Join(s.dir, "engine"))
+	for _, v := range services {
+		environment := "DAEMON_RECORD: /record/requests"
+		if v.env != "" {
+			environment += ", " + v.env
+		}
+		fmt.Fprintf(&b, `  %s:
+    image: %s
+    environment: {%s}
+    volumes: ["%s:/record"]
+    labels:
+      %s.cluster: %s
+      %s.host: %s
+`, v.name, s.images.Daemon, environment, filepath.Join(s.dir, "record"), s.project, v.name, s.project, host(v.name))
+		if v.labels != "" {
+			for label := range strings.SplitSeq(v.labels, ", ") {
+				fmt.Fprintf(&b, "      %s.%s\n", s.project, label)
+			}
+		}
+		if v.grace != "" {
+			fmt.Fprintf(&b, "    stop_grace_period: %s\n", v.grace)
+		}
+	}
+	return b.String()
+}
+
+// host is the host name of a service's requests.
+func host(service string) string { return service + ".storm" }
+
+// up starts everything and waits until each cluster answers.
+func (s *stage) up(ctx context.Context) error {
+	args := []string{"up", "-d"}
+	for _, v := range services {
+		args = append(args, "--scale", fmt.Sprintf("%s=%d", v.name, v.replicas))
+	}
+	if err := s.runCompose(ctx, args...); err != nil {
+		return err
+	}
+	s.lb = s.project + "_lb_1"
+	if err := s.findPorts(ctx); err != nil {
+		return err
+	}
+	c := &client{address: s.address}
+	defer c.close()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for _, v := range services {
+		for {
+			a := c.send(ctx, request{id: "first", host: host(v.name)})
+			if a.failure == "" {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s does not answer through %s: %s %s", v.name, s.address, a.failure, a.detail)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// findPorts finds where the proxy is published. Requests go by the network's own
+// gateway where that can be reached, since what goes to the loopback address
+// passes through the engine's userland proxy, which accepts for a listener
+// that is gone.
+func (s *stage) findPorts(ctx context.Context) error {
+	ports, err := s.docker(ctx, "inspect", "-f",
+		`{{(index (index .NetworkSettings.Ports "10000/tcp") 0).HostPort}} {{(index (index .NetworkSettings.Ports "9901/tcp") 0).HostPort}} {{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}`, s.lb)
+	if err != nil {
+		return err
+	}
+	words := strings.Fields(ports)
+	if len(words) != 3 {
+		return fmt.Errorf("%s: unexpected ports %q", s.lb, ports)
+	}
+	s.address = net.JoinHostPort(words[2], words[0])
+	s.admin = net.JoinHostPort("127.0.0.1", words[1])
+	if conn, err := net.DialTimeout("tcp", s.address, time.Second); err == nil {
+		conn.Close()
+	} else {
+		s.address = net.JoinHostPort("127.0.0.1", words[0])
+	}
+	return nil
+}
+
+// down removes all.
+func (s *stage) down() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*commandTimeout)
+	defer cancel()
+	ids, err := s.docker(ctx, "ps", "-aq", "--filter", "label=com.docker.compose.project="+s.project)
+	if err == nil && ids != "" {
+		// Faster than Compose's down, which stops in good order.
+		_, err = s.docker(ctx, append([]string{"rm", "-f", "-v"}, strings.Fields(ids)...)...)
+	}
+	if err == nil {
+		err = s.runCompose(ctx, "down", "-v", "--remove-orphans")
+	}
+	s.relay.close()
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// container is the name of a service's n-th replica, as both Composes number
+// them.
+func (s *stage) container(ctx context.Context, service string, number int) (string, error) {
+	name, err := s.docker(ctx, "ps", "-a", "--format", "{{.Names}}",
+		"--filter", "label=com.docker.compose.project="+s.project,
+		"--filter", "label=com.docker.compose.service="+service,
+		"--filter", fmt.Sprintf("label=com.docker.compose.container-number=%d", number))
+	if err == nil && (name == "" || strings.Contains(name, "\n")) {
+		err = fmt.Errorf("%s %d: want one container, have %q", service, number, name)
+	}
+	return name, err
+}
+
+func (s *stage) runCompose(ctx context.Context, args ...string) error {
+	_, err := s.command(ctx, s.compose[0], append(append(s.compose[1:len(s.compose):len(s.compose)], "-p", s.project), args...)...)
+	return err
+}
+
+func (s *stage) docker(ctx context.Context, args ...string) (string, error) {
+	return s.command(ctx, "docker", args...)
+}
+
+// command's error carries what the command said.
+func (s *stage) command(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.Dir = s.dir
+	c.Env = append(os.Environ(), "DOCKER_HOST=unix://"+s.engine)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	if err := c.Run(); err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
+
+// eventTime is when the engine says that an event of this project took place,
+// the first since a time.
+func (s *stage) eventTime(ctx context.Context, event string, since time.Time) (time.Time, error) {
+	out, err := s.docker(ctx, "events", "--since", unix(since), "--until", unix(time.Now()), "--filter", "event="+event,
+		"--format", "{{.TimeNano}} {{.Actor.Attributes.name}}")
+	if err != nil {
+		return time.Time{}, err
+	}
+	for line := range strings.Lines(out) {
+		var nanos int64
+		var name string
+		if _, err := fmt.Sscan(line, &nanos, &name); err == nil && strings.HasPrefix(name, s.project) {
+			return time.Unix(0, nanos), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("the engine has no event %q since %v: %q", event, since, out)
+}
+
+// unix is a time as the docker command takes it.
+func unix(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }

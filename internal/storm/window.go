@@ -1,0 +1,56 @@
+package storm
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// window is the time of one operation.
+type window struct {
+	planned
+	number   int
+	from, to time.Time
+	mark     time.Time // set by the operation, where its allowance is early
+	ran      []stepTime
+	err      error // of a step: then the operation did not take place
+}
+
+// stepTime is when a step ran.
+type stepTime struct {
+	text     string
+	from, to time.Time
+}
+
+// run does the operation's steps and waits for the tail.
+func (w *window) run(ctx context.Context, s *stage) {
+	w.from = time.Now()
+	for _, st := range w.planned.steps {
+		from := time.Now()
+		if err := st.do(ctx, s, w); err != nil {
+			w.err = fmt.Errorf("%s: %w", st.text, err)
+			break
+		}
+		w.ran = append(w.ran, stepTime{st.text, from, time.Now()})
+	}
+	if err := rest(tail).do(ctx, s, w); err != nil && w.err == nil {
+		w.err = err
+	}
+	w.to = time.Now()
+}
+
+// around says what was going on at a time: the steps that ran then, or the one
+// before.
+func (w *window) around(t time.Time) string {
+	text := "before the first step"
+	for _, st := range w.ran {
+		if t.Before(st.from) {
+			break
+		}
+		if t.Before(st.to) {
+			return fmt.Sprintf("%v into %q", t.Sub(st.from).Round(time.Millisecond), st.text)
+		}
+		text = fmt.Sprintf("%v after %q", t.Sub(st.to).Round(time.Millisecond), st.text)
+	}
+	return text
+}
