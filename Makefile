@@ -64,7 +64,12 @@ test: ## within five minutes, everything: race detector, real engine, real Compo
 	go test -count=1 -timeout 240s $(E2E)
 
 .PHONY: bench
-bench: ## the Go benchmarks
+bench: build ## lb beside HAProxy, nginx and httputil.ReverseProxy: seven rounds, some ten minutes (QUICK=1: three, short)
+	@go build -o bin/ ./cmd/bench
+	@bin/bench -lb bin/lb $(if $(QUICK),-rounds 3 -seconds 1) $(if $(WORKS),-works $(WORKS))
+
+.PHONY: bench-go
+bench-go: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem $(UNIT)
 
 .PHONY: bench-discovery

@@ -35,6 +35,7 @@ var mayKnow = map[string]struct {
 	"cmd/lb":                {[]string{"*"}, "wiring"},
 	"cmd/daemon":            {nil, "the example backend is a stranger's program"},
 	"cmd/storm":             {[]string{"internal/storm", "internal/realengine"}, "it looks at the product from outside, as a user's clients do"},
+	"cmd/bench":             {[]string{"internal/bench"}, "it measures lb from outside, as a program among others"},
 	"labels/gen":            {[]string{"labels"}, "it prints the schema"},
 	"internal/leakcheck":    {nil, "every package's tests import it"},
 	"internal/architecture": {nil, "this test"},
