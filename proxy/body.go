@@ -47,12 +47,14 @@ func (ex *exchange) sendRequest(up *upConn) error {
 	if ex.req.body == bodyNone {
 		err := up.write(b)
 		u.whole = err == nil
-		ex.freeOut(b)
+		o.set(b)
+		ex.freeOut()
 		return err
 	}
-	o.b, o.w = b[:cap(b)], len(b)
-	if ex.replay != nil && ex.replay.w > 0 {
-		if err := ex.sendPiece(up, ex.replay.b[:ex.replay.w]); err != nil {
+	o.set(b)
+	if kept := ex.kept(); len(kept) > 0 {
+		if err := ex.sendPiece(up, kept); err != nil {
+			ex.freeOut()
 			return err
 		}
 	}
@@ -69,23 +71,24 @@ func (ex *exchange) sendBody(up *upConn) error {
 			n += len(piece)
 			ex.keep(piece)
 			if err := ex.sendPiece(up, piece); err != nil {
+				ex.freeOut()
 				return err
 			}
 		case io.EOF:
 			err := ex.endUpload(up)
 			u.whole = err == nil
-			ex.freeOut(nil)
+			ex.freeOut()
 			up.arm(ex.headLimit())
 			return err
 		case errWouldBlock:
 			n = syncBody
 		default:
-			ex.freeOut(nil)
+			ex.freeOut()
 			return err
 		}
 	}
 	if err := ex.flushOut(up); err != nil {
-		ex.freeOut(nil)
+		ex.freeOut()
 		return err
 	}
 	u.running = true
@@ -100,6 +103,9 @@ func (ex *exchange) upload(up *upConn) {
 	u := &ex.body
 	defer func() { u.done <- struct{}{} }()
 	for {
+		if ex.spliceUpload(up) != nil {
+			return
+		}
 		piece, err := ex.stream.readBody(true)
 		if err == io.EOF {
 			u.last.Store(true)
@@ -184,17 +190,24 @@ func (ex *exchange) stopUpload() (whole bool) {
 
 func (ex *exchange) uploadEnded() {
 	ex.body.running, ex.h1.uploading = false, false
-	ex.freeOut(nil)
+	ex.freeOut()
 }
 
-// keep holds what has been taken of the body, for a retry.
+// keep holds what has been taken of the body, for a retry. A piece that lies
+// behind the head, where it stays, is not copied.
 func (ex *exchange) keep(piece []byte) {
 	if !ex.replayed {
 		return
 	}
 	limit := ex.srv.limits.ReplayBytes
 	if ex.replay == nil {
+		if ex.replayView == nil && ex.h1.c.in == ex.h1.headBuf && len(piece) <= limit {
+			ex.replayView = piece
+			return
+		}
 		ex.replay = getBuffer(min(limit, largeBuffer))
+		ex.replay.w = copy(ex.replay.b, ex.replayView)
+		ex.replayView = nil
 	}
 	r := ex.replay
 	if r.w+len(piece) > min(limit, len(r.b)) {
@@ -204,38 +217,39 @@ func (ex *exchange) keep(piece []byte) {
 	r.w += copy(r.b[r.w:], piece)
 }
 
+// kept is what keep holds.
+func (ex *exchange) kept() []byte {
+	if ex.replay != nil {
+		return ex.replay.b[:ex.replay.w]
+	}
+	return ex.replayView
+}
+
 // sendPiece puts a piece of body in the output buffer, or writes it.
 func (ex *exchange) sendPiece(up *upConn, p []byte) error {
 	o := ex.body.out
-	chunked := ex.req.body == bodyChunked
-	const framing = 24
-	if o.w+len(p)+framing > len(o.b) && o.w > 0 {
+	const framing = 24 // a chunk's size line and end
+	if o.w+framing+copyBelow > len(o.b) {
 		if err := ex.flushOut(up); err != nil {
 			return err
 		}
 	}
-	if !chunked && len(p) > len(o.b) {
-		return up.write(p)
-	}
-	b := o.b[:o.w]
+	chunked := ex.req.body == bodyChunked
 	if chunked {
-		b = appendChunkSize(b, len(p))
-		if len(p)+framing > len(o.b) {
-			if err := up.write(b); err != nil {
-				return err
-			}
-			if err := up.write(p); err != nil {
-				return err
-			}
-			b = b[:0]
-		} else {
-			b = append(b, p...)
-		}
-		b = append(b, "\r\n"...)
-	} else {
-		b = append(b, p...)
+		o.set(appendChunkSize(o.b[:o.w], len(p)))
 	}
-	o.b, o.w = b[:cap(b)], len(b)
+	if len(p) < copyBelow {
+		o.set(append(o.b[:o.w], p...))
+	} else {
+		n := o.w
+		o.w = 0
+		if err := up.writeBoth(o.b[:n], p); err != nil {
+			return err
+		}
+	}
+	if chunked {
+		o.set(append(o.b[:o.w], "\r\n"...))
+	}
 	return nil
 }
 
@@ -244,8 +258,7 @@ func (ex *exchange) endUpload(up *upConn) error {
 		o := ex.body.out
 		b := append(o.b[:o.w], "0\r\n"...)
 		b = append(b, ex.stream.requestTrailers()...)
-		b = append(b, "\r\n"...)
-		o.b, o.w = b[:cap(b)], len(b)
+		o.set(append(b, "\r\n"...))
 	}
 	return ex.flushOut(up)
 }
@@ -260,16 +273,8 @@ func (ex *exchange) flushOut(up *upConn) error {
 	return err
 }
 
-// freeOut gives the output buffer back; grown is its slice where it was
-// appended to.
-func (ex *exchange) freeOut(grown []byte) {
-	o := ex.body.out
-	if o == nil {
-		return
-	}
-	if grown != nil {
-		o.b = grown[:cap(grown)]
-	}
+// freeOut gives the output buffer back.
+func (ex *exchange) freeOut() {
+	putBuffer(ex.body.out)
 	ex.body.out = nil
-	putBuffer(o)
 }

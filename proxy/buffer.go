@@ -6,7 +6,10 @@ import "sync"
 // one only while there is something in it or a read brings something.
 const (
 	smallBuffer = 32 << 10
-	largeBuffer = 64 << 10
+	largeBuffer = 72 << 10 // a body of 64 KiB and its head at once
+	// copyBelow: pieces smaller than this are copied behind what waits to be
+	// written, larger ones are written beside it.
+	copyBelow = 2 << 10
 )
 
 type buffer struct {
@@ -43,6 +46,9 @@ func putBuffer(b *buffer) {
 		largeBuffers.Put(b)
 	}
 }
+
+// set stores what was appended to the contents, which may have moved.
+func (b *buffer) set(p []byte) { b.b, b.w = p[:cap(p)], len(p) }
 
 func (b *buffer) len() int      { return b.w - b.r }
 func (b *buffer) bytes() []byte { return b.b[b.r:b.w] }

@@ -39,11 +39,12 @@ type exchange struct {
 	newCookie                             []byte // a hashing cookie to set
 	trusted                               bool   // the peer's X-Forwarded-* are believed
 
-	retry    retries
-	body     upload
-	uploadTo *upConn // the connection that the current try uses
-	replay   *buffer // what has been sent of the body; nil: nothing yet
-	replayed bool    // the body is still wholly in replay (or there is none)
+	retry      retries
+	body       upload
+	uploadTo   *upConn // the connection that the current try uses
+	replay     *buffer // what has been sent of the body; nil: nothing yet
+	replayView []byte  // the same, where it still lies behind the head
+	replayed   bool    // the body is still wholly in replay (or there is none)
 
 	lease           balancer.Lease
 	chunk           chunks // of a response
@@ -105,6 +106,7 @@ func (ex *exchange) release() {
 	putBuffer(ex.replay)
 	onHold := ex.q.OnHold
 	ex.q = balancer.Request{OnHold: onHold}
+	ex.replayView = nil
 	ex.replay, ex.route, ex.lease, ex.view, ex.http = nil, nil, balancer.Lease{}, nil, nil
 	ex.deadline, ex.attempts, ex.begun, ex.prepared = time.Time{}, 0, false, false
 	ex.req.reset()

@@ -291,3 +291,124 @@ func TestCoarseDeadline(t *testing.T) {
 		t.Errorf("answered %q after %v", got, took)
 	}
 }
+
+// The endpoint resets while the body is still coming: what has come goes again,
+// and the rest follows.
+func TestRetryWithinBody(t *testing.T) {
+	var n atomic.Int32
+	got := make(chan string, 1)
+	retry := make(chan struct{})
+	handler := func(c *wire.Conn) {
+		head, err := c.ReadHead()
+		if err != nil {
+			return
+		}
+		if n.Add(1) == 1 {
+			c.ReadUntil("first")
+			c.Reset()
+			return
+		}
+		close(retry)
+		body := ""
+		if strings.Contains(head, "chunked") {
+			body, _ = c.ReadUntil("0\r\n\r\n")
+		} else {
+			body, _ = c.ReadN(11)
+		}
+		got <- body
+		c.Play(ok200)
+	}
+	for _, tt := range []struct{ framing, first, rest, want string }{
+		{"Content-Length: 11", "first", "second", "firstsecond"},
+		{"Transfer-Encoding: chunked", "5\r\nfirst\r\n", "6\r\nsecond\r\n0\r\n\r\n", "5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"},
+	} {
+		t.Run(tt.framing, func(t *testing.T) {
+			n.Store(0)
+			retry = make(chan struct{})
+			b1, b2 := wire.Listen(t, handler), wire.Listen(t, handler)
+			r := newRig(t, setup{route: func(rt *topology.Route) {
+				rt.Retry = topology.RetryPolicy{On: []string{"reset"}, Max: 1, OtherMembers: true}
+			}}, b1.Addr(), b2.Addr())
+			c := r.dial()
+			c.send("PUT / HTTP/1.1\r\nHost: a\r\n" + tt.framing + "\r\n\r\n")
+			eventually(t, "the head is upstream", func() bool { return b1.Conns()+b2.Conns() == 1 })
+			c.send(tt.first)
+			<-retry
+			c.send(tt.rest)
+			if h := c.head(); status(h) != "200" {
+				t.Fatalf("answered %q", h)
+			}
+			if g := <-got; g != tt.want {
+				t.Errorf("body %q, want %q", g, tt.want)
+			}
+		})
+	}
+}
+
+// A long upload that its client gives up, and one that its endpoint gives up.
+func TestLongUploadBreaksOff(t *testing.T) {
+	piece := strings.Repeat("x", 1<<20)
+	t.Run("client", func(t *testing.T) {
+		ended := make(chan error, 1)
+		b := wire.Listen(t, func(c *wire.Conn) {
+			c.ReadHead()
+			_, err := io.Copy(io.Discard, c.Conn)
+			ended <- err
+		})
+		r := newRig(t, setup{}, b.Addr())
+		c := r.dial()
+		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n" + piece)
+		c.Close()
+		<-ended // bounded by the backend's own deadline
+		eventually(t, "the exchange has ended", func() bool { return r.srv.active.Load() == 0 })
+	})
+	t.Run("endpoint", func(t *testing.T) {
+		b := wire.Listen(t, func(c *wire.Conn) {
+			c.ReadHead()
+			c.ReadN(1 << 20)
+			c.Reset()
+		})
+		r := newRig(t, setup{}, b.Addr())
+		c := r.dial()
+		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n" + piece)
+		if head := c.head(); status(head) != "503" {
+			t.Errorf("answered %q, want 503", head)
+		}
+	})
+}
+
+// A long response that breaks off on either side.
+func TestLongResponseBreaksOff(t *testing.T) {
+	head := "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 10000000\r\n\r\n"
+	t.Run("endpoint", func(t *testing.T) {
+		b := wire.Listen(t, func(c *wire.Conn) {
+			c.ReadHead()
+			c.Play(head + strings.Repeat("x", 1<<20))
+		})
+		r := newRig(t, setup{log: true}, b.Addr())
+		c := r.dial()
+		c.send(crlf(get))
+		c.head()
+		if n := len(c.all()); n != 1<<20 {
+			t.Errorf("%d octets, want %d", n, 1<<20)
+		}
+		if rec := <-r.log.lines; rec.Flags.String() != "UC" {
+			t.Errorf("flags %s, want UC", rec.Flags)
+		}
+	})
+	t.Run("client", func(t *testing.T) {
+		b := wire.Listen(t, func(c *wire.Conn) {
+			c.ReadHead()
+			c.Play(strings.Replace(head, "10000000", "64000000", 1) + strings.Repeat("x", 64000000))
+		})
+		r := newRig(t, setup{log: true}, b.Addr())
+		c := r.dial()
+		c.send(crlf(get))
+		c.readN(100)
+		c.SetLinger(0)
+		c.Close()
+		if rec := <-r.log.lines; rec.Flags.String() != "DC" {
+			t.Errorf("flags %s, want DC", rec.Flags)
+		}
+	})
+}

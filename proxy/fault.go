@@ -35,5 +35,4 @@ var (
 	faultTrailer       = &fault{400, "malformed_trailer"}
 	faultBodySize      = &fault{413, "request_body_too_large"}
 	faultStatusLine    = &fault{502, "malformed_status_line"}
-	faultSwitching     = &fault{502, "unasked_protocol_switch"}
 )

@@ -168,7 +168,7 @@ func (h *h1stream) sendInterim(r *response) error {
 	o := h.buf()
 	b := appendStatusLine(o.b[:o.w], r)
 	b = appendFields(b, &r.head)
-	h.commit(append(b, "\r\n"...))
+	h.out.set(append(b, "\r\n"...))
 	return h.flush()
 }
 
@@ -178,11 +178,6 @@ func (h *h1stream) buf() *buffer {
 		h.out = getBuffer(smallBuffer)
 	}
 	return h.out
-}
-
-// commit stores what was appended to the output buffer, which may have moved.
-func (h *h1stream) commit(b []byte) {
-	h.out.b, h.out.w = b[:cap(b)], len(b)
 }
 
 func (h *h1stream) sendHead(r *response, add []pair, body bodyKind, length int64, close bool) error {
@@ -220,7 +215,7 @@ func (h *h1stream) sendHead(r *response, add []pair, body bodyKind, length int64
 	} else if h.req.minor == 0 {
 		b = append(b, "connection: keep-alive\r\n"...)
 	}
-	h.commit(append(b, "\r\n"...))
+	h.out.set(append(b, "\r\n"...))
 	return nil
 }
 
@@ -231,33 +226,25 @@ func (h *h1stream) sendBody(p []byte) error {
 	h.sent += int64(len(p))
 	o := h.buf()
 	const framing = 24 // a chunk's size line and end
-	if o.w+len(p)+framing > len(o.b) && o.w > 0 {
+	if o.w+framing+copyBelow > len(o.b) {
 		if err := h.flush(); err != nil {
 			return err
 		}
-		o = h.buf()
 	}
-	if h.respBody == bodyChunked {
-		h.commit(appendChunkSize(o.b[:o.w], len(p)))
-		if len(p)+framing > len(o.b)-o.w {
-			if err := h.flush(); err != nil {
-				return err
-			}
-			if err := h.write(p); err != nil {
-				return err
-			}
-			h.commit(append(h.buf().b[:0], "\r\n"...))
-			return nil
-		}
-		b := append(o.b[:o.w], p...)
-		h.commit(append(b, "\r\n"...))
-		return nil
+	chunked := h.respBody == bodyChunked
+	if chunked {
+		h.out.set(appendChunkSize(o.b[:o.w], len(p)))
+	} else {
+		h.respLeft -= int64(len(p))
 	}
-	h.respLeft -= int64(len(p))
-	if len(p) > len(o.b)-o.w {
-		return h.write(p)
+	if len(p) < copyBelow {
+		h.out.set(append(o.b[:o.w], p...))
+	} else if err := h.writeBoth(p); err != nil {
+		return err
 	}
-	h.commit(append(o.b[:o.w], p...))
+	if chunked {
+		h.out.set(append(o.b[:o.w], "\r\n"...))
+	}
 	return nil
 }
 
@@ -266,7 +253,7 @@ func (h *h1stream) endBody(trailers []byte) error {
 		o := h.buf()
 		b := append(o.b[:o.w], "0\r\n"...)
 		b = append(b, trailers...)
-		h.commit(append(b, "\r\n"...))
+		h.out.set(append(b, "\r\n"...))
 	}
 	err := h.flush()
 	if err == nil {
@@ -279,22 +266,47 @@ func (h *h1stream) flush() error {
 	if h.out == nil || h.out.w == 0 {
 		return nil
 	}
-	err := h.write(h.out.b[:h.out.w])
-	h.out.w = 0
-	return err
+	return h.writeBoth(nil)
 }
 
-func (h *h1stream) write(p []byte) error {
+// writeBoth writes the output buffer and p.
+func (h *h1stream) writeBoth(p []byte) error {
 	if !h.uploading {
 		h.c.arm(h.c.streamIdle)
 	}
-	h.c.ln.counters.tx.Add(uint64(len(p)))
-	err := h.c.write(p)
+	o := h.out
+	h.c.ln.counters.tx.Add(uint64(o.w + len(p)))
+	var err error
+	if len(p) == 0 {
+		err = h.c.write(o.b[:o.w])
+	} else {
+		err = h.c.writeBoth(o.b[:o.w], p)
+	}
+	o.w = 0
 	if err != nil {
 		h.close = true
 	}
 	return err
 }
+
+// splice moves n octets of the response's body from the endpoint without their
+// passing through our memory.
+func (h *h1stream) splice(up *upConn, n int64) (int64, error) {
+	if err := h.flush(); err != nil {
+		return 0, errClientWrite
+	}
+	if !h.uploading {
+		h.c.arm(h.c.streamIdle)
+	}
+	m, err := h.c.tcp.ReadFrom(&io.LimitedReader{R: up.tcp, N: n})
+	h.sent += m
+	h.respLeft -= m
+	h.c.ln.counters.tx.Add(uint64(m))
+	return m, err
+}
+
+// canSplice: only octets that are framed by a length can pass unseen.
+func (h *h1stream) canSplice() bool { return h.respBody == bodyLength }
 
 func (h *h1stream) attach(up *upConn)     { h.c.attach(up) }
 func (h *h1stream) canceled() bool        { return h.c.isCanceled() }

@@ -184,18 +184,6 @@ func status(head string) string {
 	return head[9:12]
 }
 
-// withoutDate removes our date field, which changes.
-func withoutDate(head string) string {
-	lines := strings.SplitAfter(head, "\r\n")
-	kept := lines[:0]
-	for _, l := range lines {
-		if !strings.HasPrefix(l, "date: ") {
-			kept = append(kept, l)
-		}
-	}
-	return strings.Join(kept, "")
-}
-
 // eventually polls, since what it waits for is in another process's or
 // goroutine's hand.
 func eventually(tb testing.TB, what string, ok func() bool) {

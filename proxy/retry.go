@@ -16,7 +16,6 @@ type retries struct {
 	// told of its end.
 	taken *balancer.Cluster
 	next  bool // it has allowed the next one
-	limit bool // a retry was wanted and none was left
 }
 
 // unsentRetries is how often a request that no endpoint has seen goes to
@@ -149,7 +148,7 @@ func (ex *exchange) policyWants(f *failure) bool {
 // try follows, the response is dropped.
 func (ex *exchange) dislikes() (failure, bool) {
 	p := &ex.route.Spec.Retry
-	if len(p.On) == 0 || ex.resp.status < 400 || !ex.replayed || p.IdempotentOnly && !ex.q.Idempotent {
+	if len(p.On) == 0 || ex.resp.status < 400 || !ex.uploadOver() || !ex.replayed || p.IdempotentOnly && !ex.q.Idempotent {
 		return failure{}, false
 	}
 	if !retriable(p, ex.resp.status) {

@@ -37,6 +37,13 @@ type sock struct {
 	readNow bool // do not wait: errWouldBlock
 	readN   int
 	readErr error
+
+	writeFn  func(uintptr) bool
+	bothFn   func(uintptr) bool
+	writing  []byte // what is left
+	second   []byte // of writeBoth; nil: it is in writing
+	writeErr error
+	iov      iovec
 }
 
 const fired = -1
@@ -52,7 +59,7 @@ func (s *sock) init(tcp *net.TCPConn, clk *clock) error {
 		return err
 	}
 	s.tcp, s.raw, s.clk = tcp, raw, clk
-	s.readFn = s.tryRead
+	s.readFn, s.writeFn, s.bothFn = s.tryRead, s.tryWrite, s.tryWriteBoth
 	clk.join(&s.node, s)
 	return nil
 }
@@ -208,9 +215,50 @@ func (s *sock) unread() []byte {
 	return s.in.bytes()
 }
 
+// write writes all of p. One goroutine at a time.
 func (s *sock) write(p []byte) error {
-	_, err := s.tcp.Write(p)
-	return err
+	if len(p) == 0 {
+		return nil
+	}
+	s.writing, s.writeErr = p, nil
+	err := s.raw.Write(s.writeFn)
+	s.writing = nil
+	if err != nil {
+		return err
+	}
+	return s.writeErr
+}
+
+// writeBoth writes a and then b, as one where that is possible: a head and the
+// body that is there already must not be two packets.
+func (s *sock) writeBoth(a, b []byte) error {
+	if len(a) == 0 {
+		return s.write(b)
+	}
+	s.writing, s.second, s.writeErr = a, b, nil
+	err := s.raw.Write(s.bothFn)
+	s.writing, s.second = nil, nil
+	if err != nil {
+		return err
+	}
+	return s.writeErr
+}
+
+func (s *sock) tryWrite(fd uintptr) bool {
+	for len(s.writing) > 0 {
+		n, err := sysWrite(fd, s.writing)
+		switch {
+		case n > 0:
+			s.writing = s.writing[n:]
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return false
+		default:
+			s.writeErr = os.NewSyscallError("write", err)
+			return true
+		}
+	}
+	return true
 }
 
 // isTimeout reports whether an operation ended by its deadline or by abort.

@@ -22,6 +22,10 @@ type stream interface {
 	// sendBody sends or keeps a piece of the body until flush.
 	sendBody(p []byte) error
 	flush() error
+	// splice moves n octets of body directly from the endpoint's connection,
+	// where canSplice says that it can.
+	splice(up *upConn, n int64) (int64, error)
+	canSplice() bool
 	// endBody ends the response, with trailers as whole field lines.
 	endBody(trailers []byte) error
 	// attach makes up the connection that is cut off when the client goes away,

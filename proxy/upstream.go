@@ -109,7 +109,7 @@ func dialFailure(err error) failure {
 // receive reads the response and relays it. reuse: the connection may be kept.
 func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
 	limits := headLimits{bytes: ex.srv.limits.HeadBytes, fields: 4 * ex.srv.limits.HeadFields}
-	up.readN = 0
+	up.readN, up.readMin = 0, largeBuffer
 	for interim := 0; ; {
 		if len(up.unread()) == 0 {
 			// Nothing there yet: where the request's body is complete this is
@@ -188,6 +188,7 @@ func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
 	case err == nil:
 		return failure{result: balancer.OK}, r.keepAlive && complete && !ex.stream.canceled()
 	case errors.Is(err, errClientWrite) || ex.stream.canceled():
+		ex.clientGone()
 		return ex.canceledBy(), false
 	}
 	// The client has the head: all that is left is to end its connection, so
@@ -220,6 +221,15 @@ func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
 	case bodyLength:
 		for left := r.length; left > 0; {
 			if len(up.unread()) == 0 {
+				if left >= spliceMin && ex.stream.canSplice() && pipes.take() {
+					n, err := ex.splice(up, idle, min(left, splicePiece))
+					pipes.give()
+					if err != nil {
+						return nil, err
+					}
+					left -= n
+					continue
+				}
 				if err := ex.more(up, idle, left); err != nil {
 					return nil, err
 				}
@@ -278,13 +288,12 @@ func (ex *exchange) more(up *upConn, idle time.Duration, want int64) error {
 		return errClientWrite
 	}
 	up.release()
+	up.readMin = smallBuffer
 	if want > smallBuffer {
 		up.readMin = largeBuffer
 	}
 	up.arm(ex.remaining(idle))
-	err := up.fill(largeBuffer)
-	up.readMin = 0
-	return err
+	return up.fill(largeBuffer)
 }
 
 // headLimit is how long the response's head may take, from the end of the

@@ -1,0 +1,23 @@
+//go:build unix && !linux
+
+package proxy
+
+import "golang.org/x/sys/unix"
+
+func sysRead(fd uintptr, p []byte) (int, error)  { return unix.Read(int(fd), p) }
+func sysWrite(fd uintptr, p []byte) (int, error) { return unix.Write(int(fd), p) }
+
+type iovec = struct{}
+
+func (s *sock) tryWriteBoth(fd uintptr) bool {
+	if s.second != nil {
+		if !s.tryWrite(fd) {
+			return false
+		}
+		if s.writeErr != nil {
+			return true
+		}
+		s.writing, s.second = s.second, nil
+	}
+	return s.tryWrite(fd)
+}
