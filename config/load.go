@@ -9,8 +9,13 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	bootstrap "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -35,31 +40,63 @@ func Load(path string) (*topology.Static, error) {
 }
 
 // Parse reads a file's content. Its error is an Errors.
-func Parse(b []byte) (*topology.Static, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(b, &doc); err != nil {
-		return nil, Errors{{Reason: err.Error()}}
+func Parse(content []byte) (*topology.Static, error) {
+	root, errs := document(content)
+	if errs != nil {
+		return nil, errs
 	}
 	w := &walker{lines: map[string]int{}}
 	m := new(bootstrap.Bootstrap)
-	if len(doc.Content) == 0 {
-		return nil, Errors{{Reason: "the file is empty"}}
-	}
-	tree := w.message(doc.Content[0], m.ProtoReflect().Descriptor(), "")
-	if len(w.errs) > 0 {
-		return nil, w.errs.sorted()
-	}
+	tree := w.message(root, m.ProtoReflect().Descriptor(), "")
 	text, err := json.Marshal(tree)
 	if err != nil {
 		return nil, fmt.Errorf("bootstrap as JSON: %w", err)
 	}
 	if err := protojson.Unmarshal(text, m); err != nil {
-		return nil, Errors{{Reason: err.Error()}}
+		// The walk has not seen what protojson minds.
+		w.errs = append(w.errs, Error{Reason: err.Error()})
+		return nil, w.errs.sorted()
 	}
 	c := &converter{lines: w.lines}
 	s := c.bootstrap(m)
-	if err := c.errs.sorted(); err != nil {
+	c.rules(m, "")
+	if err := append(w.errs, withoutConsequences(w.errs, c.errs, w.lines)...).sorted(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// document is the one document of a file.
+func document(content []byte) (*yaml.Node, error) {
+	if trimmed := bytes.TrimSpace(content); len(trimmed) > 0 && trimmed[0] == '{' {
+		// YAML reads JSON, but for tabs between its words. Within JSON's
+		// strings there are none.
+		content = bytes.ReplaceAll(content, []byte("\t"), []byte(" "))
+	}
+	d := yaml.NewDecoder(bytes.NewReader(content))
+	var doc, more yaml.Node
+	switch err := d.Decode(&doc); {
+	case errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0:
+		return nil, Errors{{Reason: "the file is empty"}}
+	case err != nil:
+		return nil, Errors{syntaxError(err)}
+	}
+	switch err := d.Decode(&more); {
+	case err == nil:
+		return nil, Errors{{Line: more.Line, Reason: "a second document: want one bootstrap in a file"}}
+	case !errors.Is(err, io.EOF):
+		return nil, Errors{syntaxError(err)}
+	}
+	return doc.Content[0], nil
+}
+
+// syntaxError takes the line out of the YAML reader's message.
+func syntaxError(err error) Error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if number, rest, ok := strings.Cut(strings.TrimPrefix(text, "line "), ": "); ok {
+		if line, err := strconv.Atoi(number); err == nil {
+			return Error{Line: line, Reason: rest}
+		}
+	}
+	return Error{Reason: text}
 }

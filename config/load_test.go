@@ -56,7 +56,7 @@ func TestAllErrorsAtOnceWithTheirLines(t *testing.T) {
 		`line 10: static_resources.listeners[0].address.socket_address.port_value: "ten" is not a number`,
 		`line 17: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.statprefix: `,
 		`line 35: static_resources.clusters[0].lb_policy: "FASTEST" is not one of ROUND_ROBIN`,
-		`line 36: static_resources.clusters[0].edns: envoy.config.cluster.v3.Cluster has no such field`,
+		`line 36: static_resources.clusters[0].edns: unknown field`,
 		`line 37: static_resources.clusters[0].transport_socket: not supported`,
 	} {
 		if i >= len(errs) || !strings.HasPrefix(errs[i].Error(), want) {
@@ -72,7 +72,7 @@ func TestAllErrorsAtOnceWithTheirLines(t *testing.T) {
 func TestJSONAndBothSpellings(t *testing.T) {
 	s, err := Parse([]byte(`{"staticResources": {"clusters": [
 		{"name": "a", "type": "LOGICAL_DNS", "connectTimeout": "0.25s", "dns_refresh_rate": "2s",
-		 "loadAssignment": {"endpoints": [{"lbEndpoints": [{"endpoint": {"address": {"socketAddress": {"address": "a.test", "portValue": 80}}}}]}]}}]}}`))
+		 "loadAssignment": {"cluster_name": "a", "endpoints": [{"lbEndpoints": [{"endpoint": {"address": {"socketAddress": {"address": "a.test", "portValue": 80}}}}]}]}}]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"empty", "", "the file is empty"},
 		{"not YAML", "a: [", "did not find expected"},
 		{"a list", "- a", "want a mapping (Bootstrap)"},
-		{"a name in a STATIC cluster", cluster(host("web")), "use STRICT_DNS or LOGICAL_DNS"},
+		{"a name in a STATIC cluster", cluster(host("web")), "use type STRICT_DNS (or LOGICAL_DNS)"},
 		{"LOGICAL_DNS of no host", cluster("    type: LOGICAL_DNS\n"), "single lb_endpoint"},
 		{"a duration without a unit", cluster("    connect_timeout: 5\n"), "line 4: static_resources.clusters[0].connect_timeout: \"5\" is not a duration"},
 		{"a key twice", cluster("    type: STATIC\n    type: STATIC\n"), "given twice"},
