@@ -81,9 +81,8 @@ func (l *ledger) add(at time.Time, daemon string, event []string) {
 	}
 }
 
-// join is how long after it listened a backend got its first request, and leave
-// how long after its stop signal it got its last one: the slowest of those in
-// this time. Zero: none.
+// join is how long after it listened a backend got its first request: the
+// slowest of those that began in this time. Zero: none did.
 func (l *ledger) join(from, to time.Time) (slowest time.Duration) {
 	for _, d := range l.daemons {
 		if within(d.listening, from, to) && !d.first.IsZero() {
@@ -93,13 +92,15 @@ func (l *ledger) join(from, to time.Time) (slowest time.Duration) {
 	return slowest
 }
 
-func (l *ledger) leave(from, to time.Time) (slowest time.Duration) {
+// leave is how long after its stop signal a backend got its last request: the
+// slowest of those that were stopped in this time, if any was.
+func (l *ledger) leave(from, to time.Time) (slowest time.Duration, any bool) {
 	for _, d := range l.daemons {
 		if within(d.signalled, from, to) {
-			slowest = max(slowest, d.last.Sub(d.signalled))
+			slowest, any = max(slowest, d.last.Sub(d.signalled)), true
 		}
 	}
-	return slowest
+	return slowest, any
 }
 
 // stops are the moments at which backends got their stop signals.

@@ -24,8 +24,11 @@ type Row struct {
 	Twice                   int
 	Cut                     int // WebSockets that ended with their backends
 	Longest, Late           time.Duration
-	Join, Leave             time.Duration
-	Allowed                 string
+	// Join is the slowest time from listening to the first request; zero: none
+	// joined. Leave is the slowest time from the stop signal to the last
+	// request; below zero: nobody left.
+	Join, Leave time.Duration
+	Allowed     string
 	// Faults are the reasons not to pass.
 	Faults []string
 	// Evidence is the first failures, with what was going on.
@@ -43,7 +46,10 @@ const maxEvidence = 12
 func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 	r := Row{
 		Operation: w.name, Allowed: w.allowed, Failed: map[string]int{},
-		Join: l.join(w.from, w.to), Leave: l.leave(w.from, w.to),
+		Join: l.join(w.from, w.to), Leave: -1,
+	}
+	if leave, any := l.leave(w.from, w.to); any {
+		r.Leave = leave
 	}
 	fault := func(format string, args ...any) { r.Faults = append(r.Faults, fmt.Sprintf(format, args...)) }
 	if w.err != nil {
@@ -99,6 +105,9 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 	}
 	if r.Twice > 0 {
 		fault("%d POSTs processed twice", r.Twice)
+	}
+	if len(r.Evidence) > 0 && w.grown != "" {
+		r.Evidence = append(r.Evidence, "the proxy counted: "+w.grown)
 	}
 	if unrecorded > 0 {
 		fault("%d POSTs answered that no backend has on record", unrecorded)

@@ -248,6 +248,14 @@ func (s *stage) command(ctx context.Context, name string, args ...string) (strin
 	return strings.TrimSpace(stdout.String()), nil
 }
 
+// counters are the proxy's, where it is ours.
+func (s *stage) counters(ctx context.Context) (counters, error) {
+	if s.admin == "" {
+		return nil, errors.New("no admin port")
+	}
+	return readCounters(ctx, s.admin)
+}
+
 // eventTime is when the engine says that an event of this project took place,
 // the first since a time.
 func (s *stage) eventTime(ctx context.Context, event string, since time.Time) (time.Time, error) {

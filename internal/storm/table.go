@@ -20,7 +20,7 @@ func WriteTable(out io.Writer, rows []Row) error {
 			verdict = "FAIL"
 		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Operation, r.Sent, r.Idempotent, r.Posts, kinds(r.Failed),
-			r.NearStop, r.Twice, r.Cut, milliseconds(r.Longest), milliseconds(r.Join), milliseconds(r.Leave), r.Allowed, verdict)
+			r.NearStop, r.Twice, r.Cut, milliseconds(r.Longest), milliseconds(r.Join), leave(r.Leave), r.Allowed, verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -57,6 +57,13 @@ func kinds(failed map[string]int) string {
 		names[i] = fmt.Sprintf("%s %d", k, failed[k])
 	}
 	return strings.Join(names, ", ")
+}
+
+func leave(d time.Duration) string {
+	if d < 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
 }
 
 func milliseconds(d time.Duration) string {

@@ -1,0 +1,122 @@
+package storm
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+var errTest = errors.New("no such container")
+
+// scene is a window of two seconds with a mark after one.
+func scene(idempotent, posts allowance) (*window, time.Time) {
+	start := time.Unix(1000, 0)
+	op := operation{name: "test", service: "linger", idempotent: idempotent, posts: posts}
+	return &window{planned: planned{operation: op}, from: start, to: start.Add(2 * time.Second), mark: start.Add(time.Second)}, start
+}
+
+func noLedger() *ledger {
+	return &ledger{posts: map[string][]processing{}, daemons: map[string]*daemonLife{}}
+}
+
+func TestAllowances(t *testing.T) {
+	failed := func(shape shape, failure string, due time.Duration) sample {
+		return sample{id: "x", shape: shape, due: due, answer: answer{failure: failure}}
+	}
+	for _, test := range []struct {
+		name              string
+		idempotent, posts allowance
+		sample            sample
+		pass              bool
+	}{
+		{"none: a GET", none, counted, failed(get, "503", 0), false},
+		{"none: a kept GET", none, counted, failed(getKept, "reset", 0), false},
+		{"none: a handshake", none, counted, failed(handshake, "503", 0), false},
+		{"an open WebSocket may end", none, none, failed(message, "reset", 0), true},
+		{"a wrong echo may not be", none, none, failed(message, "wrong", 0), false},
+		{"none: a POST", none, none, failed(post, "503", 0), false},
+		{"counted: a POST", none, counted, failed(post, "reset", 0), true},
+		{"counted: not a wrong answer", none, counted, failed(postKept, "wrong", 0), false},
+		{"clearly: with a status", none, clearly, failed(post, "502", 0), true},
+		{"clearly: not by a reset", none, clearly, failed(post, "reset", 0), false},
+		{"clearly: not by a client's error", none, clearly, failed(post, "404", 0), false},
+		{"early: at the mark", early, early, failed(get, "timeout", time.Second), true},
+		{"early: later", early, early, failed(get, "timeout", time.Second+settled), false},
+	} {
+		w, start := scene(test.idempotent, test.posts)
+		row := judge(w, []sample{test.sample}, noLedger(), start)
+		if row.Pass() != test.pass {
+			t.Errorf("%s: pass %v, faults %q", test.name, row.Pass(), row.Faults)
+		}
+		if !test.pass && (len(row.Evidence) != 1 || !strings.Contains(row.Evidence[0], "x")) {
+			t.Errorf("%s: evidence %q", test.name, row.Evidence)
+		}
+	}
+}
+
+func TestTheCalmClusterMayLoseNothing(t *testing.T) {
+	w, start := scene(counted, counted)
+	row := judge(w, []sample{{shape: post, calm: true, answer: answer{failure: "503"}}}, noLedger(), start)
+	if row.Pass() || row.Calm != 1 {
+		t.Errorf("%+v", row)
+	}
+}
+
+func TestTwiceIsNeverAllowed(t *testing.T) {
+	w, start := scene(counted, counted)
+	l := noLedger()
+	l.posts["x"] = []processing{{"a", start}, {"b", start.Add(time.Millisecond)}}
+	row := judge(w, []sample{{id: "x", shape: post}}, l, start)
+	if row.Pass() || row.Twice != 1 || !strings.Contains(row.Evidence[0], "1ms apart") {
+		t.Errorf("%+v", row)
+	}
+}
+
+func TestAnAnswerThatNobodyGave(t *testing.T) {
+	w, start := scene(counted, counted)
+	if row := judge(w, []sample{{id: "x", shape: post}}, noLedger(), start); row.Pass() {
+		t.Errorf("%+v", row)
+	}
+}
+
+func TestNearAStop(t *testing.T) {
+	w, start := scene(none, none)
+	l := noLedger()
+	l.daemons["a"] = &daemonLife{signalled: start.Add(time.Second)}
+	var samples []sample
+	for _, sent := range []time.Duration{997, 998, 1000, 1002, 1003} {
+		samples = append(samples, sample{sent: sent * time.Millisecond})
+	}
+	if row := judge(w, samples, l, start); row.NearStop != 3 || row.Sent != 5 {
+		t.Errorf("%+v", row)
+	}
+}
+
+func TestAnOperationThatDidNotTakePlaceDoesNotPass(t *testing.T) {
+	w, start := scene(none, none)
+	if row := judge(w, nil, noLedger(), start); row.Pass() {
+		t.Error("nothing was sent")
+	}
+	w.err = errTest
+	row := judge(w, []sample{{}}, noLedger(), start)
+	if row.Pass() || !strings.Contains(row.Faults[0], errTest.Error()) {
+		t.Errorf("faults %q", row.Faults)
+	}
+}
+
+func TestAround(t *testing.T) {
+	w, start := scene(none, none)
+	w.ran = []stepTime{{"stop", start, start.Add(10 * time.Millisecond)}, {"start", start.Add(20 * time.Millisecond), start.Add(30 * time.Millisecond)}}
+	for at, want := range map[time.Duration]string{
+		-time.Millisecond:     "before the first step",
+		3 * time.Millisecond:  `3ms into "stop"`,
+		15 * time.Millisecond: `5ms after "stop"`,
+		20 * time.Millisecond: `0s into "start"`,
+		50 * time.Millisecond: `20ms after "start"`,
+	} {
+		if got := w.around(start.Add(at)); got != want {
+			t.Errorf("at %v: %q, want %q", at, got, want)
+		}
+	}
+}
