@@ -18,21 +18,34 @@ func (b *Balancer) Apply(t *topology.Table) {
 	now := time.Now()
 	b.mu.Lock()
 	old := b.view.Load()
-	clusters := make(map[string]*Cluster, len(t.Clusters))
-	same := len(t.Clusters) == len(b.clusters)
-	for i := range t.Clusters {
-		spec := &t.Clusters[i]
+	clusters := b.clusters
+	same := b.sameNames(t)
+	if !same {
+		clusters = make(map[string]*Cluster, len(t.Clusters))
+	}
+	for i, spec := range t.Clusters {
+		if same && spec == b.table.Clusters[i] {
+			continue
+		}
 		c := b.clusters[spec.Name]
 		if c == nil {
-			same = false
 			c = b.newCluster(spec, now)
-		} else if before := c.Spec(); !sameSettings(before, spec) || !sameEndpoints(before.Endpoints, spec.Endpoints) {
+		} else if before := c.Spec(); before != spec && !(sameSettings(before, spec) && sameEndpoints(before.Endpoints, spec.Endpoints)) {
 			b.update(c, spec, now)
 		}
-		clusters[spec.Name] = c
+		if !same {
+			clusters[spec.Name] = c
+		}
 	}
-	before := b.clusters
-	b.clusters, b.table, b.history = clusters, t, nil
+	if !same {
+		for name, c := range b.clusters {
+			if clusters[name] == nil {
+				b.removeCluster(c, now)
+			}
+		}
+	}
+	b.clusters, b.table = clusters, t
+	b.inherit(now)
 
 	v := &View{generation: t.Generation, clusters: clusters, listeners: make(map[string]*Listener, len(t.Listeners))}
 	for i := range t.Listeners {
@@ -40,17 +53,16 @@ func (b *Balancer) Apply(t *topology.Table) {
 		v.listeners[spec.Name] = newListener(spec, old.listeners[spec.Name], clusters, same)
 	}
 	b.view.Store(v)
-	// After the View: a request that finds its cluster removed asks it by name.
-	for name, c := range before {
-		if clusters[name] == nil {
-			b.removeCluster(c, now)
-		}
-	}
-	b.inherit(now)
 	b.reap(now)
 	b.unlock()
 	b.poke()
 	b.changed()
+}
+
+// sameNames tells whether t has clusters of the same names as the table
+// before. Balancer.mu is held.
+func (b *Balancer) sameNames(t *topology.Table) bool {
+	return slices.EqualFunc(t.Clusters, b.table.Clusters, func(x, y *topology.Cluster) bool { return x == y || x.Name == y.Name })
 }
 
 func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
@@ -63,16 +75,11 @@ func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
 
 // update brings a cluster to spec: endpoints that both have live on, by ID.
 func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
-	// A copy: a pointer into the table would keep all of its clusters in
-	// memory for as long as this one does not change.
-	own := *spec
-	spec = &own
 	c.spec.Store(spec)
 	b.applies++
 	next := make([]*Endpoint, 0, len(spec.Endpoints))
 	old := c.endpoints
-	for i := range spec.Endpoints {
-		s := &spec.Endpoints[i]
+	for _, s := range spec.Endpoints {
 		// Nearly always the next of the old ones, or the one after it.
 		for len(old) > 0 && old[0].id < s.ID {
 			old = old[1:]

@@ -293,9 +293,10 @@ func BenchmarkApplyOneOf1000Clusters(b *testing.B) {
 			c := cluster()
 			c.Name = fmt.Sprintf("c%04d", i)
 			for j := range 5 {
-				c.Endpoints = append(c.Endpoints, endpoint(fmt.Sprintf("%s-%d", c.Name, j)))
+				e := endpoint(fmt.Sprintf("%s-%d", c.Name, j))
+				c.Endpoints = append(c.Endpoints, &e)
 			}
-			t.Clusters = append(t.Clusters, c)
+			t.Clusters = append(t.Clusters, &c)
 		}
 		t.Clusters[500].Endpoints[0].Paused = paused
 		return t

@@ -32,7 +32,6 @@ type Balancer struct {
 	// leaving are endpoints out of the table that still have leases, or
 	// upgraded connections whose drain time runs.
 	leaving []*Endpoint
-	history *topology.Incumbents // of table; nil: not yet made
 	applies uint64               // updates of a cluster, ever
 	fresh   []*Endpoint          // born in this Apply
 	// overridden is 0 where no endpoint has an override.

@@ -7,9 +7,9 @@ import (
 )
 
 // sameEndpoints compares two lists of endpoints; by memory where Build has
-// used the old one again.
-func sameEndpoints(a, b []topology.Endpoint) bool {
-	return sameSlice(a, b) || slices.Equal(a, b)
+// used the old ones again.
+func sameEndpoints(a, b []*topology.Endpoint) bool {
+	return sameSlice(a, b) || slices.EqualFunc(a, b, samePointee)
 }
 
 // sameSettings compares all of two clusters but their endpoints. It is written

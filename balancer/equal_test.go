@@ -11,7 +11,7 @@ import (
 // compared: a new field that sameSettings forgets fails here.
 func TestEqualityKnowsEveryField(t *testing.T) {
 	base := func() *topology.Cluster {
-		return &topology.Cluster{HealthChecks: []topology.HealthCheck{{}}, Outlier: &topology.Outlier{}, Endpoints: []topology.Endpoint{{}}}
+		return &topology.Cluster{HealthChecks: []topology.HealthCheck{{}}, Outlier: &topology.Outlier{}, Endpoints: []*topology.Endpoint{{}}}
 	}
 	same := func(a, b *topology.Cluster) bool {
 		return sameSettings(a, b) && sameEndpoints(a.Endpoints, b.Endpoints)
@@ -39,7 +39,7 @@ func TestEqualityKnowsEveryField(t *testing.T) {
 	each("Cluster", func(c *topology.Cluster) reflect.Value { return reflect.ValueOf(c).Elem() })
 	each("Outlier", func(c *topology.Cluster) reflect.Value { return reflect.ValueOf(c.Outlier).Elem() })
 	each("HealthCheck", func(c *topology.Cluster) reflect.Value { return reflect.ValueOf(&c.HealthChecks[0]).Elem() })
-	each("Endpoint", func(c *topology.Cluster) reflect.Value { return reflect.ValueOf(&c.Endpoints[0]).Elem() })
+	each("Endpoint", func(c *topology.Cluster) reflect.Value { return reflect.ValueOf(c.Endpoints[0]).Elem() })
 }
 
 // disturb makes the value another one.

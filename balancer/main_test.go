@@ -31,15 +31,22 @@ func endpoint(id string, mod ...func(*topology.Endpoint)) topology.Endpoint {
 
 // cluster makes a cluster of labels, "web", of these endpoints.
 func cluster(endpoints ...topology.Endpoint) topology.Cluster {
-	return topology.Cluster{
-		Name: "web", Type: topology.Labels, Source: topology.FromLabels, Policy: "round_robin",
-		Endpoints: endpoints, Overprovisioning: 140,
+	c := topology.Cluster{
+		Name: "web", Type: topology.Labels, Source: topology.FromLabels, Policy: "round_robin", Overprovisioning: 140,
 	}
+	for _, e := range endpoints {
+		c.Endpoints = append(c.Endpoints, &e)
+	}
+	return c
 }
 
 // tableOf makes a table of clusters.
 func tableOf(clusters ...topology.Cluster) *topology.Table {
-	return &topology.Table{Generation: 1, Clusters: clusters}
+	t := &topology.Table{Generation: 1}
+	for _, c := range clusters {
+		t.Clusters = append(t.Clusters, &c)
+	}
+	return t
 }
 
 // routeTo binds a route to clusters of the present View.

@@ -360,7 +360,7 @@ func TestRebuildAsksForANewTable(t *testing.T) {
 		s := newStage(t)
 		s.docker.set(members(1))
 		s.mu.Lock()
-		s.incumbents.Tombstones = []topology.Tombstone{{Cluster: topology.Cluster{Name: "gone", Source: topology.FromLabels, Warm: true}}}
+		s.incumbents.Previous = &topology.Table{Clusters: []*topology.Cluster{{Name: "gone", Source: topology.FromLabels, Warm: true, Tombstone: time.Minute}}}
 		s.mu.Unlock()
 		s.run()
 		defer s.end()

@@ -10,7 +10,7 @@ import (
 )
 
 // conn is a downstream connection that speaks HTTP/1.1. Its goroutine runs
-// serve; the watcher and the server reach in through hangup, closeIdle and cut.
+// serve; the watcher and the server reach in through hangup, lastCall and cut.
 type conn struct {
 	sock
 	srv        *Server
@@ -32,12 +32,6 @@ type conn struct {
 	cancel   bool // the current exchange was canceled
 	tunnel   bool // half-close is passed on and cancels nothing
 }
-
-const (
-	connBusy uint32 = iota
-	connIdle        // waits for the first octet of a request: may be closed
-	connClosing
-)
 
 func newConn(l *listener, tcp *net.TCPConn) (*conn, error) {
 	c := &conn{srv: l.srv, ln: l, token: -1, peer: tcp.RemoteAddr().(*net.TCPAddr).AddrPort()}
@@ -74,22 +68,9 @@ func (c *conn) next() bool {
 		if v := s.b.View().Listener(c.ln.name); v != nil && v.Spec.HTTP.IdleTimeout != 0 {
 			limit = v.Spec.HTTP.IdleTimeout
 		}
-		c.state.Store(connIdle)
-		if s.stopping.Load() {
+		if !c.await(limit) {
 			return false
 		}
-		c.arm(limit)
-		err := c.fill(smallBuffer)
-		if !c.state.CompareAndSwap(connIdle, connBusy) {
-			return false
-		}
-		if err != nil {
-			if isTimeout(err) {
-				c.ln.counters.cxIdle.Add(1)
-			}
-			return false
-		}
-		c.ln.counters.rx.Add(uint64(c.readN))
 	}
 	ex := exchanges.Get().(*exchange)
 	keep := ex.serveH1(c)
@@ -217,13 +198,6 @@ func (c *conn) cancelNow() {
 	}
 	if c.held != nil {
 		close(c.held)
-	}
-}
-
-// closeIdle ends the connection if it waits for a request.
-func (c *conn) closeIdle() {
-	if c.state.CompareAndSwap(connIdle, connClosing) {
-		c.abort()
 	}
 }
 

@@ -183,6 +183,10 @@ func (h *h1stream) buf() *buffer {
 func (h *h1stream) sendHead(r *response, add []pair, body bodyKind, length int64, close bool) error {
 	h.started = true
 	h.close = h.close || close
+	if !h.close && r.status >= 200 && h.c.srv.draining.Load() { // has begun meanwhile
+		h.c.ln.counters.cxDrain.Add(1)
+		h.close = true
+	}
 	o := h.buf()
 	b := appendStatusLine(o.b[:o.w], r)
 	b = appendFields(b, &r.head)

@@ -54,6 +54,7 @@ func newRig(tb testing.TB, s setup, backends ...netip.AddrPort) *rig {
 		r.log = &records{lines: make(chan logged, 100)}
 		o.AccessLog = r.log
 	}
+	def(&o.Limits.CloseLinger, time.Millisecond) // most tests do not look at it
 	r.srv = New(o)
 	c := topology.Cluster{
 		Name: "app", Type: topology.StaticType, Source: topology.FromFile, Warm: true,
@@ -61,7 +62,7 @@ func newRig(tb testing.TB, s setup, backends ...netip.AddrPort) *rig {
 		Breakers: topology.Breakers{MaxConnections: 1024, MaxPending: 1024, MaxRequests: 1024, MaxRetries: 3},
 	}
 	for i, a := range backends {
-		c.Endpoints = append(c.Endpoints, topology.Endpoint{
+		c.Endpoints = append(c.Endpoints, &topology.Endpoint{
 			ID: fmt.Sprintf("app/%d/%s", i, a), Address: a, Hostname: fmt.Sprintf("b%d", i),
 			Source: topology.FromFile, Scheme: labels.SchemeHTTP, Weight: 1,
 		})
@@ -79,7 +80,7 @@ func newRig(tb testing.TB, s setup, backends ...netip.AddrPort) *rig {
 	}
 	r.table = topology.Table{
 		Generation: 1,
-		Clusters:   []topology.Cluster{c},
+		Clusters:   []*topology.Cluster{&c},
 		Listeners: []topology.Listener{{
 			Name: "default", Address: netip.MustParseAddrPort("127.0.0.1:0"), HTTP: s.http,
 			VirtualHosts: []topology.VirtualHost{{Name: "any", Domains: []string{"*"}, Routes: []topology.Route{route}}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -18,18 +19,19 @@ type listener struct {
 	tcp      *net.TCPListener
 	counters counters
 	closing  chan struct{}
+	once     sync.Once // of close
 }
 
-// open binds a listener. It is the one place where listening sockets are made.
+// open makes a listener of a socket that was inherited, or binds one. It is the
+// one place where listening sockets are made.
 func (s *Server) open(name string, addr netip.AddrPort) (*listener, error) {
-	// No keep-alive probes: idle timeouts end dead connections, and the two
-	// setsockopt calls would be paid by every connection.
-	lc := net.ListenConfig{KeepAlive: -1}
-	ln, err := lc.Listen(context.Background(), "tcp", addr.String())
-	if err != nil {
-		return nil, fmt.Errorf("listener %q: cannot listen on %s: %w", name, addr, err)
+	tcp := s.claim(name, addr)
+	if tcp == nil {
+		var err error
+		if tcp, err = s.bind(addr); err != nil {
+			return nil, fmt.Errorf("listener %q: cannot listen on %s: %w", name, addr, err)
+		}
 	}
-	tcp := ln.(*net.TCPListener)
 	return &listener{
 		srv: s, name: name, asked: addr, tcp: tcp,
 		bound:   tcp.Addr().(*net.TCPAddr).AddrPort(),
@@ -37,9 +39,33 @@ func (s *Server) open(name string, addr netip.AddrPort) (*listener, error) {
 	}, nil
 }
 
+func (s *Server) bind(addr netip.AddrPort) (*net.TCPListener, error) {
+	// A listener of that address whose queue is running empty gives way.
+	for _, l := range s.retired {
+		if l.asked == addr {
+			l.close()
+		}
+	}
+	// No keep-alive probes: idle timeouts end dead connections, and the two
+	// setsockopt calls would be paid by every connection.
+	lc := net.ListenConfig{KeepAlive: -1}
+	// Plain TCP, which net would not choose: a Multipath TCP socket takes no
+	// filter (stopQueue), and Envoy does not offer it either.
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// close closes the socket at once, and with it ends accept. Any goroutine,
+// often.
 func (l *listener) close() {
-	close(l.closing)
-	_ = l.tcp.Close()
+	l.once.Do(func() {
+		close(l.closing)
+		_ = l.tcp.Close()
+	})
 }
 
 const (

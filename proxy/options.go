@@ -48,6 +48,9 @@ type Limits struct {
 	Linger time.Duration
 	// ReplayBytes is how much of a request's body is held for a retry; 64 KiB.
 	ReplayBytes int
+	// CloseLinger is how long a listener that is closed still accepts what is
+	// in its queue or half-way there; 200 ms.
+	CloseLinger time.Duration
 	// TunnelIdle closes an upgraded connection without an octet; 1 h.
 	TunnelIdle time.Duration
 }
@@ -63,6 +66,7 @@ func (l *Limits) defaults() {
 	def(&l.Linger, time.Second)
 	def(&l.ReplayBytes, 64<<10)
 	def(&l.TunnelIdle, time.Hour)
+	def(&l.CloseLinger, closeLinger)
 	if l.HalfCloseGone {
 		l.HalfClose = 0
 	}

@@ -26,14 +26,19 @@ type Server struct {
 	regexps regexps
 
 	draining atomic.Bool  // responses say Connection: close
-	stopping atomic.Bool  // idle connections end
+	stopping atomic.Bool  // connections that wait for a request end
 	active   atomic.Int64 // connections of all listeners
 
 	mu        sync.Mutex
 	listeners map[string]*listener
 	retired   []*listener // closed ones, for their counters while connections last
+	inherited []*heir     // sockets for the first Listen
 	conns     map[*conn]struct{}
-	closed    bool
+	ended     bool           // draining is for good
+	failing   bool           // draining until SetFailing(false)
+	mute      bool           // StopListening was called
+	closed    bool           // no listener any more
+	cut       bool           // nor a connection
 	wg        sync.WaitGroup // accept loops and connections
 }
 
@@ -59,6 +64,9 @@ func (s *Server) Listen(want []topology.Listener) error {
 	defer s.mu.Unlock()
 	if s.closed {
 		return errors.New("the server is shut down")
+	}
+	if s.mute {
+		return nil
 	}
 	var errs []error
 	kept := make(map[string]bool, len(want))
@@ -88,12 +96,13 @@ func (s *Server) Listen(want []topology.Listener) error {
 		s.wg.Add(1)
 		go l.accept()
 	}
+	s.disinherit()
 	return errors.Join(errs...)
 }
 
-// retire closes a listener; s.mu is held.
+// retire ends a listener once its queue is empty; s.mu is held.
 func (s *Server) retire(l *listener) {
-	l.close()
+	l.retire()
 	delete(s.listeners, l.name)
 	s.retired = append(s.retired, l)
 }
@@ -110,23 +119,64 @@ func (s *Server) Addr(name string) netip.AddrPort {
 
 // Drain begins the end: from now on every response tells its client to close,
 // while the listeners still accept (issue: 6.8).
-func (s *Server) Drain() { s.draining.Store(true) }
-
-// Shutdown stops accepting, lets what is in flight finish, closes idle
-// connections, and cuts off what is left when ctx is done; the error is then
-// ctx's.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.draining.Store(true)
-	s.stopping.Store(true)
+func (s *Server) Drain() {
 	s.mu.Lock()
-	s.closed = true
+	defer s.mu.Unlock()
+	s.ended = true
+	s.draining.Store(true)
+}
+
+// SetFailing is /healthcheck/fail and /ok: responses tell clients to close, as
+// long as it holds (facts 5).
+func (s *Server) SetFailing(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = on
+	s.draining.Store(s.ended || s.failing)
+}
+
+// StopListening closes the listeners and keeps Listen from opening any again.
+// Connections are left alone: /drain_listeners (facts 5).
+func (s *Server) StopListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mute = true
 	for _, l := range s.listeners {
 		s.retire(l)
 	}
-	for c := range s.conns {
-		c.closeIdle()
+	s.disinherit()
+}
+
+// Shutdown stops accepting, once the queues are empty, lets what is in flight
+// finish, closes connections that wait for a request, and cuts off what is left
+// when ctx is done; the error is then ctx's.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.endAccepting(false)
+	s.LastCall()
+	return s.finish(ctx)
+}
+
+// endAccepting closes the listeners for good. Where others accept from the same
+// sockets there is no queue to be emptied.
+func (s *Server) endAccepting(others bool) {
+	s.Drain()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, l := range s.listeners {
+		if others {
+			l.close() // and not a word to the kernel about the shared queue
+			delete(s.listeners, l.name)
+			s.retired = append(s.retired, l)
+		} else {
+			s.retire(l)
+		}
 	}
-	s.mu.Unlock()
+	s.disinherit()
+}
+
+// finish waits for the connections, and cuts them when ctx is done.
+func (s *Server) finish(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()
 	select {
@@ -135,6 +185,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
+	s.cut = true
+	for _, l := range s.retired {
+		l.close()
+	}
 	for c := range s.conns {
 		c.cut()
 	}
@@ -160,7 +214,7 @@ func (s *Server) Counters() []Counters {
 func (s *Server) track(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.cut {
 		return false
 	}
 	s.conns[c] = struct{}{}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"reflect"
 	"slices"
+
+	"github.com/dockerlb/dockerlb/labels"
 )
 
 // Build joins the sources into a Table. It is pure: equal inputs give equal
@@ -18,16 +20,18 @@ func Build(in Inputs) *Table { return new(Builder).Build(in) }
 // Parts of its tables are shared between them: they are never to be written.
 type Builder struct {
 	world   world
+	policy  labels.ClusterPolicy
 	static  Static
+	flags   []Listener // Defaults.Listeners
 	answers map[Query]Answer
+	given   []*Container // as the last Build sorted them
+	last    *Table       // what the last Build gave
 
-	entries  []*entry // by container id
-	byName   []*entry // those with a trace, by container name
-	clusters map[string]*clusterSlot
-	names    []string // of clusters, sorted
-	unnamed  bool     // names lacks a new cluster
-	hosts    hostSet
-	asked    nameMemo
+	entries []*entry // by container id
+	byName  []*entry // those with a trace, by container name
+	groups  groups
+	hosts   hostSet
+	asked   nameMemo
 }
 
 // entry is a container that Build knows.
@@ -43,54 +47,34 @@ type entry struct {
 	made  *decision // that trace was made from
 }
 
-// clusterSlot holds a cluster between two Builds.
-type clusterSlot struct {
-	members []*member // of the Build that runs
-	static  *expandedStatic
-	buried  *Tombstone
-	built   *builtCluster
-}
-
 // Build is the package's Build, at the cost of what changed.
 func (b *Builder) Build(in Inputs) *Table {
 	listeners, names := joinListeners(&in.Static, &in.Defaults)
-	containers := sortedContainers(in.Membership.Containers)
+	containers := b.sorted(in.Membership.Containers)
 	fresh := b.see(&in, names, containers)
 	b.decide(containers, fresh)
 	b.expand(&in)
-	b.gather(&in)
+	b.groups.keep(&in.Incumbents, b.last)
+	b.groups.build(&b.policy, b.world.prefix, fresh)
 
-	t := &Table{Generation: in.Generation}
+	t := &Table{Generation: in.Generation, Clusters: make([]*Cluster, 0, len(b.groups.order))}
 	var notes []note
-	t.Clusters = make([]Cluster, 0, len(b.names))
-	b.hosts.begin()
-	for _, name := range b.names {
-		slot := b.clusters[name]
-		switch {
-		case slot.static != nil || len(slot.members) > 0:
-			b.build(name, slot, &in)
-			t.Clusters = append(t.Clusters, slot.built.cluster)
-			t.Conflicts = append(t.Conflicts, slot.built.conflicts...)
-			notes = append(notes, slot.built.notes...)
-			for _, d := range slot.built.domains {
-				b.hosts.add(d)
-			}
-		default:
-			c := slot.buried.Cluster
-			c.Endpoints = nil
-			t.Clusters = append(t.Clusters, c)
-			for _, d := range buriedDomains(slot.buried) {
-				b.hosts.add(d)
-			}
+	for _, g := range b.groups.order {
+		t.Clusters = append(t.Clusters, g.cluster())
+		if g.built != nil {
+			t.Conflicts = append(t.Conflicts, g.built.conflicts...)
+			notes = append(notes, g.built.notes...)
 		}
 	}
-	conflicts, lost := b.hosts.settle(in.Incumbents.Routes)
+	conflicts, lost := b.hosts.settle(&b.groups, in.Incumbents.Previous)
 	t.Conflicts = append(t.Conflicts, conflicts...)
 	slices.SortFunc(t.Conflicts, func(a, b Conflict) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.What, b.What))
 	})
-	t.Listeners = b.hosts.listeners(listeners)
+	t.Listeners = b.hosts.listeners(listeners, fresh || !sameSlice(b.static.Listeners, in.Static.Listeners) || !sameSlice(b.flags, in.Defaults.Listeners))
+	b.static, b.flags = in.Static, in.Defaults.Listeners
 	t.Traces = b.traces(append(notes, lost...))
+	b.last = t
 	return t
 }
 
@@ -106,9 +90,9 @@ func (b *Builder) see(in *Inputs, names listenerNames, containers []*Container) 
 	}
 	old := b.world
 	old.answers, old.peer = nil, nil
-	fresh = !reflect.DeepEqual(w, old)
+	fresh = !reflect.DeepEqual(w, old) || !reflect.DeepEqual(b.policy, in.Defaults.Policy)
 	w.answers, w.peer = in.Answers.Names, peers(containers)
-	b.world = w
+	b.world, b.policy = w, in.Defaults.Policy
 	return fresh
 }
 
@@ -121,14 +105,43 @@ func fileClusters(s *Static) map[string]bool {
 	return m
 }
 
+// sorted is sortedContainers, at the cost of what changed since the last time.
+func (b *Builder) sorted(cs []*Container) []*Container {
+	if !sameSlice(b.given, cs) {
+		if !inOrder(cs, b.given) {
+			cs = sortedContainers(cs)
+		}
+		b.given = cs
+	}
+	return b.given
+}
+
+// inOrder reports whether the containers are sorted by id, each once. known
+// are so: neighbours that are neighbours there need no look.
+func inOrder(cs, known []*Container) bool {
+	at := 0 // in known, of cs[i-1] if it is there
+	for i := 1; i < len(cs); i++ {
+		if at+1 < len(known) && known[at] == cs[i-1] && known[at+1] == cs[i] {
+			at++
+			continue
+		}
+		if cs[i-1].ID >= cs[i].ID {
+			return false
+		}
+		for skip := 1; skip <= 2; skip++ {
+			if at+skip < len(known) && known[at+skip] == cs[i] {
+				at += skip
+				break
+			}
+		}
+	}
+	return true
+}
+
 // sortedContainers are the containers by id, as Membership promises them. One
 // that two engines report (the same engine, configured twice) counts once.
 func sortedContainers(cs []*Container) []*Container {
-	inOrder := true
-	for i := 1; i < len(cs) && inOrder; i++ {
-		inOrder = cs[i-1].ID < cs[i].ID
-	}
-	if inOrder {
+	if inOrder(cs, nil) {
 		return cs
 	}
 	cs = slices.SortedStableFunc(slices.Values(cs), func(a, b *Container) int {
@@ -146,32 +159,36 @@ func (b *Builder) decide(containers []*Container, fresh bool) {
 	old := b.entries
 	next := make([]*entry, 0, len(containers))
 	changed := false
+	drop := func(e *entry) {
+		e.gone, changed = true, true
+		b.groups.replace(e.decision, nil)
+	}
 	for _, c := range containers {
-		for len(old) > 0 && old[0].container.ID < c.ID {
-			old[0].gone, changed = true, true
+		for len(old) > 0 && old[0].container != c && old[0].container.ID < c.ID {
+			drop(old[0])
 			old = old[1:]
 		}
 		var e *entry
-		if len(old) > 0 && old[0].container.ID == c.ID {
+		if len(old) > 0 && (old[0].container == c || old[0].container.ID == c.ID) {
 			e, old = old[0], old[1:]
 		} else {
 			e = &entry{}
 			b.byName = append(b.byName, e)
 			changed = true
 		}
-		if e.container == nil || e.container.Name != c.Name {
-			changed = true
-		}
 		if fresh || e.container != c || !b.stands(e.decision, answered) {
+			changed = changed || e.container == nil || e.container.Name != c.Name
+			was := e.decision
 			e.container, e.decision = c, decide(c, &b.world)
 			if e.decision != nil {
 				e.decision.entry = e
 			}
+			b.groups.replace(was, e.decision)
 		}
 		next = append(next, e)
 	}
 	for _, e := range old {
-		e.gone, changed = true, true
+		drop(e)
 	}
 	b.entries = next
 	if changed {
@@ -190,7 +207,7 @@ func (b *Builder) stands(d *decision, answered bool) bool {
 	if d == nil {
 		return true
 	}
-	if id := d.container.NetworkOf; id != "" && b.world.peer(id) != d.peer {
+	if d.borrows && b.world.peer(d.container.NetworkOf) != d.peer {
 		return false
 	}
 	if answered {
@@ -205,80 +222,16 @@ func (b *Builder) stands(d *decision, answered bool) bool {
 
 // expand brings the file's clusters in line with the answers.
 func (b *Builder) expand(in *Inputs) {
-	if b.clusters == nil {
-		b.clusters = map[string]*clusterSlot{}
-	}
-	for _, slot := range b.clusters {
-		slot.members, slot.buried = slot.members[:0], nil
-	}
 	if !sameSlice(b.static.Clusters, in.Static.Clusters) {
-		for _, slot := range b.clusters {
-			slot.static = nil
-		}
+		b.groups.forgetFile()
 	}
-	b.static = in.Static
 	for i := range in.Static.Clusters {
 		c := &in.Static.Clusters[i]
-		slot := b.slot(c.Name)
-		if !slot.static.current(c, in.Answers.Names) {
-			slot.static = expand(c, in.Answers.Names)
+		g := b.groups.of(c.Name)
+		if !g.static.current(c, in.Answers.Names) {
+			b.groups.setFile(g, expand(c, in.Answers.Names))
 		}
 	}
-}
-
-func (b *Builder) slot(name string) *clusterSlot {
-	s := b.clusters[name]
-	if s == nil {
-		s = &clusterSlot{}
-		b.clusters[name] = s
-		b.unnamed = true
-	}
-	return s
-}
-
-// gather sorts the members into their clusters, and lists the clusters.
-func (b *Builder) gather(in *Inputs) {
-	var s *clusterSlot
-	name := ""
-	for _, e := range b.entries {
-		if e.decision == nil {
-			continue
-		}
-		for _, m := range e.decision.members {
-			if s == nil || m.service.Cluster != name {
-				name = m.service.Cluster
-				s = b.slot(name)
-			}
-			s.members = append(s.members, m)
-		}
-	}
-	for i := range in.Incumbents.Tombstones {
-		t := &in.Incumbents.Tombstones[i]
-		b.slot(t.Cluster.Name).buried = t
-	}
-	for name, s := range b.clusters {
-		if len(s.members) == 0 && s.static == nil && s.buried == nil {
-			delete(b.clusters, name)
-			b.unnamed = true
-		}
-	}
-	if !b.unnamed {
-		return
-	}
-	b.unnamed = false
-	b.names = b.names[:0]
-	for name := range b.clusters {
-		b.names = append(b.names, name)
-	}
-	slices.Sort(b.names)
-}
-
-// build makes the cluster, unless it is what it was.
-func (b *Builder) build(name string, s *clusterSlot, in *Inputs) {
-	if s.built != nil && s.built.file == s.static && slices.Equal(s.built.members, s.members) {
-		return
-	}
-	s.built = buildCluster(name, s.members, s.static, &in.Defaults.Policy, b.world.prefix, s.built)
 }
 
 // traces are the decisions' traces, by container name, with the notes that the

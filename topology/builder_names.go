@@ -23,13 +23,13 @@ type askedContainer struct {
 // where the names are the same.
 func (b *Builder) Names(m Membership, s Static) []Query {
 	n := &b.asked
-	containers := sortedContainers(m.Containers)
+	containers := b.sorted(m.Containers)
 	peer := peers(containers)
 	fresh := !reflect.DeepEqual(n.self, m.Self)
 	changed := fresh || !sameSlice(n.static, s.Clusters)
 	old, next := n.asked, make([]askedContainer, 0, len(containers))
 	for _, c := range containers {
-		for len(old) > 0 && old[0].container.ID < c.ID {
+		for len(old) > 0 && old[0].container != c && old[0].container.ID < c.ID {
 			changed = changed || len(old[0].queries) > 0
 			old = old[1:]
 		}
@@ -37,7 +37,7 @@ func (b *Builder) Names(m Membership, s Static) []Query {
 		if c.NetworkOf != "" {
 			now.peer = peer(c.NetworkOf)
 		}
-		had := len(old) > 0 && old[0].container.ID == c.ID
+		had := len(old) > 0 && (old[0].container == c || old[0].container.ID == c.ID)
 		if had && !fresh && old[0].container == c && old[0].peer == now.peer {
 			now.queries = old[0].queries
 		} else {

@@ -14,10 +14,10 @@ import (
 // builtCluster is a cluster and the routes that lead to it, made from its
 // members and what the file says of it. It is immutable.
 type builtCluster struct {
-	members []*member       // in the order of their containers' ids
-	file    *expandedStatic // nil: a cluster of labels
+	members []*member // those of its group, only while it is made
 
-	cluster   Cluster
+	cluster   *Cluster
+	check     []HealthCheck   // the one that members wait for
 	domains   []*domainRoutes // sorted by listener and domain
 	conflicts []Conflict
 	notes     []note
@@ -47,19 +47,35 @@ type domainRoutes struct {
 // it was: equal parts of it are used again, so that who depends on them sees
 // by the pointer that nothing changed.
 func buildCluster(name string, members []*member, file *expandedStatic, defaults *labels.ClusterPolicy, prefix string, prev *builtCluster) *builtCluster {
-	b := &builtCluster{members: slices.Clone(members), file: file}
+	b := &builtCluster{members: members}
+	defer func() { b.members = nil }()
 	if file != nil {
-		b.cluster = file.cluster
-		b.joinEndpoints(file.endpoints)
+		c := file.cluster
+		b.cluster = &c
+		b.join(file)
 		return b
 	}
 	policy := b.settle(name, defaults, prefix)
-	b.cluster = policyCluster(name, policy)
-	b.cluster.Disagree = b.conflicts
-	b.joinEndpoints(nil)
-	b.checks(policy)
+	c := policyCluster(name, policy)
+	c.Disagree = b.conflicts
+	b.cluster, b.check = &c, []HealthCheck{policyCheck(policy)}
 	b.routes(name, policy, prev)
+	b.join(nil)
 	return b
+}
+
+// moveTo is the cluster with other members that ask for the same.
+func (b *builtCluster) moveTo(members []*member, file *expandedStatic) *builtCluster {
+	c := *b.cluster
+	n := &builtCluster{members: members, cluster: &c, check: b.check, domains: b.domains, conflicts: b.conflicts}
+	defer func() { n.members = nil }()
+	for _, note := range b.notes {
+		if note.lost == "" {
+			n.notes = append(n.notes, note)
+		}
+	}
+	n.join(file)
+	return n
 }
 
 // settle finds each cluster key's value: that of the newest member which gives
@@ -68,7 +84,7 @@ func (b *builtCluster) settle(name string, defaults *labels.ClusterPolicy, prefi
 	type choice struct {
 		by      *member
 		setting *labels.Setting
-		differs bool
+		differs bool // another member says it in other words
 	}
 	choices := map[string]*choice{}
 	for _, m := range b.members {
@@ -92,6 +108,7 @@ func (b *builtCluster) settle(name string, defaults *labels.ClusterPolicy, prefi
 		if !c.differs {
 			continue
 		}
+		agrees := map[string]bool{} // by the other's words
 		conflict := Conflict{
 			Kind:   "setting",
 			What:   fmt.Sprintf("cluster %s: %s.%s", name, prefix, key),
@@ -99,16 +116,28 @@ func (b *builtCluster) settle(name string, defaults *labels.ClusterPolicy, prefi
 		}
 		for _, m := range b.members {
 			i := slices.IndexFunc(m.service.Settings, func(s labels.Setting) bool { return s.Key == key })
-			if i < 0 || m.service.Settings[i].Text == c.setting.Text {
+			if i < 0 {
+				continue
+			}
+			other := &m.service.Settings[i]
+			same, known := agrees[other.Text]
+			if !known {
+				same = sameSetting(c.setting, other, defaults)
+				agrees[other.Text] = same
+			}
+			if same {
 				continue
 			}
 			loser := m.decision.container
-			conflict.Losers = append(conflict.Losers, fmt.Sprintf("%s: %s", loser.Name, m.service.Settings[i].Text))
+			conflict.Losers = append(conflict.Losers, fmt.Sprintf("%s: %s", loser.Name, other.Text))
 			b.notes = append(b.notes, note{container: loser.ID, step: Step{
 				Rule: "setting", OK: true,
 				Text: fmt.Sprintf("%s.%s is %s for cluster %s: %s, the newest member that says it, has not %s",
-					prefix, key, c.setting.Text, name, c.by.decision.container.Name, m.service.Settings[i].Text),
+					prefix, key, c.setting.Text, name, c.by.decision.container.Name, other.Text),
 			}})
+		}
+		if len(conflict.Losers) == 0 {
+			continue // 5s and 5000ms
 		}
 		slices.Sort(conflict.Losers)
 		b.conflicts = append(b.conflicts, conflict)
@@ -116,26 +145,88 @@ func (b *builtCluster) settle(name string, defaults *labels.ClusterPolicy, prefi
 	return &policy
 }
 
-// joinEndpoints puts the members' endpoints and the file's together. An
-// address that appears twice is one endpoint: a container wins over an answer
-// of DNS, since it has a life cycle; of two containers the one that is not
-// stopping, then the one that started last.
-func (b *builtCluster) joinEndpoints(file []Endpoint) {
+// sameSetting reports whether two members mean the same, whatever their words.
+func sameSetting(a, b *labels.Setting, defaults *labels.ClusterPolicy) bool {
+	if a.Text == b.Text {
+		return true
+	}
+	x, y := *defaults, *defaults
+	a.Apply(&x)
+	b.Apply(&y)
+	return reflect.DeepEqual(&x, &y)
+}
+
+// join puts the members' endpoints and the file's together. An address that
+// appears twice is one endpoint: a container wins over an answer of DNS, since
+// it has a life cycle; of two containers the one that is not stopping, then
+// the one that started last.
+func (b *builtCluster) join(file *expandedStatic) {
+	var listed []*Endpoint
+	if file != nil {
+		listed = file.endpoints
+	}
 	if len(b.members) == 0 {
-		b.cluster.Endpoints = file
+		b.cluster.Endpoints = listed
 		return
 	}
+	endpoints := make([]*Endpoint, 0, len(b.members)+len(listed))
+	if len(listed) == 0 && b.distinct() {
+		for _, m := range b.members {
+			endpoints = append(endpoints, m.endpoint)
+		}
+	} else {
+		endpoints = b.unite(endpoints, listed)
+	}
+	if byID := func(a, b *Endpoint) int { return cmp.Compare(a.ID, b.ID) }; !slices.IsSortedFunc(endpoints, byID) {
+		slices.SortFunc(endpoints, byID)
+	}
+	b.cluster.Endpoints = endpoints
+	if file == nil {
+		b.cluster.HealthChecks = nil
+		if slices.ContainsFunc(endpoints, func(e *Endpoint) bool { return e.NeedsProbe }) {
+			b.cluster.HealthChecks = b.check
+		}
+	}
+}
+
+// distinct reports whether no two members have one address, which is usual.
+func (b *builtCluster) distinct() bool {
+	const few = 16
+	if len(b.members) <= few {
+		for i, m := range b.members {
+			for _, o := range b.members[:i] {
+				if m.endpoint.Address == o.endpoint.Address {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	all := make([]netip.AddrPort, len(b.members))
+	for i, m := range b.members {
+		all[i] = m.endpoint.Address
+	}
+	slices.SortFunc(all, netip.AddrPort.Compare)
+	for i := 1; i < len(all); i++ {
+		if all[i-1] == all[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// unite appends the endpoints, each address once.
+func (b *builtCluster) unite(to, listed []*Endpoint) []*Endpoint {
 	held := make(map[netip.AddrPort]*member, len(b.members))
 	for _, m := range b.members {
 		if o := held[m.endpoint.Address]; o == nil || m.outranks(o) {
 			held[m.endpoint.Address] = m
 		}
 	}
-	endpoints := make([]Endpoint, 0, len(held)+len(file))
 	for _, m := range b.members {
 		holder := held[m.endpoint.Address]
 		if holder == m {
-			endpoints = append(endpoints, m.endpoint)
+			to = append(to, m.endpoint)
 			continue
 		}
 		b.notes = append(b.notes, note{container: m.decision.container.ID, lost: m.endpoint.ID, step: Step{
@@ -144,18 +235,12 @@ func (b *builtCluster) joinEndpoints(file []Endpoint) {
 				m.endpoint.Address, m.service.Cluster, holder.name()),
 		}})
 	}
-	for i := range file {
-		if held[file[i].Address] == nil {
-			endpoints = append(endpoints, file[i])
+	for _, e := range listed {
+		if held[e.Address] == nil {
+			to = append(to, e)
 		}
 	}
-	for i := 1; i < len(endpoints); i++ { // an Endpoint is large: none is copied to see that all is well
-		if endpoints[i-1].ID > endpoints[i].ID {
-			slices.SortFunc(endpoints, func(a, b Endpoint) int { return cmp.Compare(a.ID, b.ID) })
-			break
-		}
-	}
-	b.cluster.Endpoints = endpoints
+	return to
 }
 
 // name is the container, and the service where it has several.
@@ -173,19 +258,6 @@ func (m *member) outranks(o *member) bool {
 		return b.Stopping
 	}
 	return cmp.Or(a.StartedAt.Compare(b.StartedAt), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) > 0
-}
-
-// checks gives the cluster its one active check where an endpoint waits for it.
-func (b *builtCluster) checks(policy *labels.ClusterPolicy) {
-	probed := false
-	for i := range b.cluster.Endpoints {
-		e := &b.cluster.Endpoints[i]
-		e.NoHealthCheck = !e.NeedsProbe
-		probed = probed || e.NeedsProbe
-	}
-	if probed {
-		b.cluster.HealthChecks = []HealthCheck{policyCheck(policy)}
-	}
 }
 
 // routes unites what the members ask for: equal ones are one.

@@ -140,7 +140,7 @@ func TestEndpointsAreSortedByID(t *testing.T) {
 		s.add(name, "lb.cluster=web")
 	}
 	ends := clusterOf(t, s.build(), "web").Endpoints
-	if len(ends) != 6 || !slices.IsSortedFunc(ends, func(a, b Endpoint) int { return strings.Compare(a.ID, b.ID) }) {
+	if len(ends) != 6 || !slices.IsSortedFunc(ends, func(a, b *Endpoint) int { return strings.Compare(a.ID, b.ID) }) {
 		t.Errorf("%+v", ends)
 	}
 }

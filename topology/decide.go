@@ -35,6 +35,7 @@ type world struct {
 type decision struct {
 	container *Container
 	peer      *Container // whose network it borrows; nil: none, or not there
+	borrows   bool       // its network is another container's
 	trace     *Trace     // as far as the container alone decides it
 	members   []*member
 	asked     []askedName // the DNS answers that it rests on
@@ -51,7 +52,7 @@ type askedName struct {
 type member struct {
 	decision *decision
 	service  *labels.Service
-	endpoint Endpoint
+	endpoint *Endpoint
 	claims   []claim // the routes that it asks for
 }
 
@@ -83,7 +84,7 @@ func decide(c *Container, w *world) *decision {
 	slices.Sort(d.trace.Clusters)
 	d.trace.Clusters = slices.Compact(d.trace.Clusters)
 	if c.NetworkOf != "" {
-		d.peer = w.peer(c.NetworkOf)
+		d.borrows, d.peer = true, w.peer(c.NetworkOf)
 	}
 	r := &recorder{trace: d.trace}
 	if verdict, ok := admit(c, w, r); !ok {
@@ -208,7 +209,7 @@ func (s *serviceDecider) decide() *member {
 		e.Hostname = at.hostname
 	}
 	s.readiness(&e)
-	m := &member{decision: s.decision, service: svc, endpoint: e}
+	m := &member{decision: s.decision, service: svc, endpoint: &e}
 	m.claims = s.routes()
 	return m
 }
@@ -280,7 +281,7 @@ func (s *serviceDecider) readiness(e *Endpoint) {
 	case labels.ReadyDocker:
 		if !checked {
 			s.yes("ready", "running is enough: %s is docker, but the container has no HEALTHCHECK", s.key("ready"))
-			return
+			break
 		}
 		e.DockerHealth, e.HealthNext = Health(docker), c.HealthNext
 		s.yes("ready", "Docker's health decides (%s), by %s", docker, s.key("ready"))
@@ -294,7 +295,11 @@ func (s *serviceDecider) readiness(e *Endpoint) {
 		s.yes("ready", "Docker's health (%s) and our probe decide", docker)
 	}
 	// A cluster of the file is checked as the file says, or not at all.
-	if active, ofFile := s.world.file[s.service.Cluster]; ofFile && !active && e.NeedsProbe {
+	active, ofFile := s.world.file[s.service.Cluster]
+	switch {
+	case !ofFile:
+		e.NoHealthCheck = !e.NeedsProbe
+	case !active && e.NeedsProbe:
 		e.NeedsProbe = false
 		s.yes("ready", "no probe: the file gives cluster %s no health_checks", s.service.Cluster)
 	}

@@ -9,10 +9,13 @@ import (
 
 // hostSet keeps the virtual hosts of labels from one Build to the next.
 type hostSet struct {
-	byDomain map[[2]string]*host
-	order    []*host // by listener and domain
-	build    uint64
-	grown    bool
+	byDomain  map[[2]string]*host
+	order     []*host // by listener and domain
+	build     uint64
+	grown     bool
+	contested bool // some host is
+	changed   bool // some host's routes are other ones than in joined
+	joined    []Listener
 }
 
 // host is one domain of one listener, and the clusters with routes there.
@@ -25,12 +28,61 @@ type host struct {
 	contested        bool            // two clusters asked for one route
 }
 
-// begin starts a Build.
-func (h *hostSet) begin() {
+// settle decides who gets the contested routes (label-schema rule 9).
+func (h *hostSet) settle(gs *groups, previous *Table) (conflicts []Conflict, notes []note) {
+	if !gs.moved && !h.contested {
+		return nil, nil
+	}
+	gs.moved = false
+	h.gather(gs)
+	h.contested = false
+	var holders map[string]string
+	for _, x := range h.order {
+		if !x.contested && slices.Equal(x.now, x.was) {
+			continue
+		}
+		h.changed = true
+		if len(x.now) == 1 {
+			x.routes, x.contested = x.now[0].routes, false
+			continue
+		}
+		if holders == nil {
+			holders = heldRoutes(previous)
+		}
+		c, n, forgotten := x.settle(holders)
+		conflicts, notes = append(conflicts, c...), append(notes, n...)
+		h.contested = h.contested || x.contested
+		gs.forgotten = gs.forgotten || forgotten
+	}
+	return conflicts, notes
+}
+
+// gather sorts the groups' routes into the hosts.
+func (h *hostSet) gather(gs *groups) {
 	if h.byDomain == nil {
 		h.byDomain = map[[2]string]*host{}
 	}
 	h.build++
+	for _, g := range gs.order {
+		for _, d := range g.domains() {
+			h.add(d)
+		}
+	}
+	before := len(h.order)
+	h.order = slices.DeleteFunc(h.order, func(x *host) bool {
+		if x.build == h.build {
+			return false
+		}
+		delete(h.byDomain, [2]string{x.listener, x.domain})
+		return true
+	})
+	h.changed = h.changed || len(h.order) != before
+	if h.grown {
+		slices.SortFunc(h.order, func(a, b *host) int {
+			return cmp.Or(cmp.Compare(a.listener, b.listener), cmp.Compare(a.domain, b.domain))
+		})
+		h.grown = false
+	}
 }
 
 // add takes a cluster's routes on one domain. Clusters come sorted by name.
@@ -50,37 +102,28 @@ func (h *hostSet) add(d *domainRoutes) {
 	x.now = append(x.now, d)
 }
 
-// settle decides who gets the contested routes (label-schema rule 9).
-func (h *hostSet) settle(incumbents map[string]string) (conflicts []Conflict, notes []note) {
-	h.order = slices.DeleteFunc(h.order, func(x *host) bool {
-		if x.build == h.build {
-			return false
-		}
-		delete(h.byDomain, [2]string{x.listener, x.domain})
-		return true
-	})
-	if h.grown {
-		slices.SortFunc(h.order, func(a, b *host) int {
-			return cmp.Or(cmp.Compare(a.listener, b.listener), cmp.Compare(a.domain, b.domain))
-		})
-		h.grown = false
+// heldRoutes is which cluster holds each route of labels, by the route's key.
+func heldRoutes(t *Table) map[string]string {
+	held := map[string]string{}
+	if t == nil {
+		return held
 	}
-	for _, x := range h.order {
-		if !x.contested && slices.Equal(x.now, x.was) {
-			continue
+	for i := range t.Listeners {
+		for j := range t.Listeners[i].VirtualHosts {
+			routes := t.Listeners[i].VirtualHosts[j].Routes
+			for k := range routes {
+				if r := &routes[k]; r.Source == FromLabels && len(r.Clusters) > 0 {
+					held[r.Key] = r.Clusters[0].Name
+				}
+			}
 		}
-		if len(x.now) == 1 {
-			x.routes, x.contested = x.now[0].routes, false
-			continue
-		}
-		c, n := x.settle(incumbents)
-		conflicts, notes = append(conflicts, c...), append(notes, n...)
 	}
-	return conflicts, notes
+	return held
 }
 
-// settle unites the routes of several clusters on one domain.
-func (x *host) settle(incumbents map[string]string) (conflicts []Conflict, notes []note) {
+// settle unites the routes of several clusters on one domain. forgotten: a
+// cluster without members has lost one.
+func (x *host) settle(incumbents map[string]string) (conflicts []Conflict, notes []note, forgotten bool) {
 	type asker struct {
 		by    *domainRoutes
 		index int
@@ -112,6 +155,7 @@ func (x *host) settle(incumbents map[string]string) (conflicts []Conflict, notes
 				continue
 			}
 			conflict.Losers = append(conflict.Losers, a.by.cluster)
+			forgotten = forgotten || a.by.tombstone
 			for _, id := range a.by.askers[a.index] {
 				notes = append(notes, note{container: id, step: Step{Rule: "route",
 					Text: fmt.Sprintf("%s is held by cluster %s: cluster %s does not get it", key, winner.by.cluster, a.by.cluster)}})
@@ -128,7 +172,7 @@ func (x *host) settle(incumbents map[string]string) (conflicts []Conflict, notes
 		conflicts = append(conflicts, conflict)
 	}
 	slices.SortFunc(x.routes, func(a, b Route) int { return compareRoutes(&a, &b) })
-	return conflicts, notes
+	return conflicts, notes, forgotten
 }
 
 // outranks decides between two clusters that ask for one route: the one that
@@ -144,31 +188,14 @@ func (d *domainRoutes) outranks(o *domainRoutes, incumbent string) bool {
 	return cmp.Or(d.created.Compare(o.created), cmp.Compare(d.first, o.first), cmp.Compare(d.cluster, o.cluster)) < 0
 }
 
-// buriedDomains are the routes that a cluster without members keeps.
-func buriedDomains(t *Tombstone) []*domainRoutes {
-	byDomain := map[[2]string]*domainRoutes{}
-	var all []*domainRoutes
-	for i := range t.Routes {
-		r := &t.Routes[i]
-		at := [2]string{r.Listener, r.Domain}
-		d := byDomain[at]
-		if d == nil {
-			d = &domainRoutes{listener: r.Listener, domain: r.Domain, cluster: t.Cluster.Name, tombstone: true}
-			byDomain[at] = d
-			all = append(all, d)
-		}
-		d.routes = append(d.routes, r.Route)
-	}
-	for _, d := range all {
-		slices.SortFunc(d.routes, func(a, b Route) int { return compareRoutes(&a, &b) })
-		d.askers = make([][]string, len(d.routes))
-	}
-	return all
-}
-
 // listeners puts the virtual hosts of labels into their listeners. Where a
-// domain stands in the file too, the file's routes come first.
-func (h *hostSet) listeners(all []Listener) []Listener {
+// domain stands in the file too, the file's routes come first. changed: all are
+// other listeners than at the last Build.
+func (h *hostSet) listeners(all []Listener, changed bool) []Listener {
+	if h.joined != nil && !changed && !h.changed {
+		return h.joined
+	}
+	h.changed = false
 	hosts := h.order
 	joined := make([]Listener, 0, len(all))
 	for _, l := range all {
@@ -179,6 +206,7 @@ func (h *hostSet) listeners(all []Listener) []Listener {
 		}
 		joined = append(joined, joinHosts(l, hosts[from:to]))
 	}
+	h.joined = joined
 	return joined
 }
 

@@ -117,46 +117,79 @@ func TestContestedRoute(t *testing.T) {
 	})
 	t.Run("the incumbent keeps it", func(t *testing.T) {
 		s := contested(t)
-		s.in.Incumbents.Routes = map[string]string{key: "new"}
+		s.in.Incumbents.Previous = held("new", key)
 		if got := holder(t, s); got != "new" {
 			t.Errorf("%s", got)
 		}
 	})
 	t.Run("an incumbent that is gone does not", func(t *testing.T) {
 		s := contested(t)
-		s.in.Incumbents.Routes = map[string]string{key: "gone"}
+		s.in.Incumbents.Previous, s.in.Incumbents.Expired = held("gone", key), []string{"gone"}
 		if got := holder(t, s); got != "old" {
 			t.Errorf("%s", got)
 		}
 	})
 	t.Run("a tombstone keeps it", func(t *testing.T) {
 		s := contested(t)
-		s.in.Incumbents.Tombstones = []Tombstone{tombstone("gone", key)}
+		s.in.Incumbents.Previous = held("gone", key)
 		if got := holder(t, s); got != "gone" {
 			t.Errorf("%s", got)
 		}
 	})
 }
 
-func tombstone(cluster, key string) Tombstone {
-	return Tombstone{
-		Cluster: Cluster{Name: cluster, Type: Labels, Source: FromLabels, Warm: true, Endpoints: []Endpoint{{ID: "old"}}},
-		Routes:  []TombstoneRoute{{Listener: "default", Domain: "a.test", Route: Route{Key: key, Clusters: []WeightedCluster{{Name: cluster, Weight: 1}}}}},
-		Until:   dawn.Add(time.Hour),
+// held is a table in which a cluster of labels holds a route on a.test.
+func held(cluster, key string) *Table {
+	return &Table{
+		Clusters: []*Cluster{{Name: cluster, Type: Labels, Source: FromLabels, Warm: true, Tombstone: time.Minute, Endpoints: []*Endpoint{{ID: "old"}}}},
+		Listeners: []Listener{{Name: "default", VirtualHosts: []VirtualHost{{Domains: []string{"a.test"}, Routes: []Route{
+			{Key: key, Source: FromLabels, Clusters: []WeightedCluster{{Name: cluster, Weight: 1}}}}}}}},
 	}
 }
 
-func TestTombstoneKeepsTheRouteUntilThereIsAMember(t *testing.T) {
+// From the last member's leaving until its time is over, or a member comes.
+func TestClusterWithoutMembersKeepsItsRoutes(t *testing.T) {
 	const key = "default a.test prefix /"
 	s := newScene(t)
-	s.in.Incumbents.Tombstones = []Tombstone{tombstone("web", key)}
-	table := s.build()
-	same(t, "buried", routes(t, table, "default"), []string{"a.test: " + key + " -> web"})
-	if c := clusterOf(t, table, "web"); len(c.Endpoints) != 0 {
-		t.Errorf("endpoints %+v", c.Endpoints)
+	web := s.add("web-1", "lb.cluster=web lb.host=a.test lb.tombstone=1m")
+	var b Builder
+	build := func() *Table {
+		s.in.Generation++
+		table := b.Build(s.in)
+		s.in.Incumbents.Previous = table
+		return table
 	}
-	s.add("web-1", "lb.cluster=web lb.host=b.test")
-	same(t, "alive", routes(t, s.build(), "default"), []string{"b.test: default b.test prefix / -> web"})
+	build()
+	web.State = StateExited
+	s.in.Membership.Containers = []*Container{{}}
+	*s.in.Membership.Containers[0] = *web
+	for range 3 {
+		table := build()
+		same(t, "without members", routes(t, table, "default"), []string{"a.test: " + key + " -> web"})
+		if c := clusterOf(t, table, "web"); len(c.Endpoints) != 0 {
+			t.Errorf("endpoints %+v", c.Endpoints)
+		}
+	}
+	t.Run("a member comes", func(t *testing.T) {
+		with := *s
+		with.in.Membership.Containers = slices.Clone(s.in.Membership.Containers)
+		with.add("web-2", "lb.cluster=web lb.host=b.test")
+		same(t, "alive", routes(t, with.build(), "default"), []string{"b.test: default b.test prefix / -> web"})
+	})
+	s.in.Incumbents.Expired = []string{"web"}
+	if table := build(); len(table.Clusters) != 0 || len(routes(t, table, "default")) != 0 {
+		t.Errorf("after its time: %d clusters, routes %v", len(table.Clusters), routes(t, table, "default"))
+	}
+}
+
+// lb.tombstone: 0s keeps nothing.
+func TestClusterWithoutTombstone(t *testing.T) {
+	s := newScene(t)
+	s.in.Incumbents.Previous = held("web", "default a.test prefix /")
+	s.in.Incumbents.Previous.Clusters[0].Tombstone = 0
+	if table := s.build(); len(table.Clusters) != 0 {
+		t.Errorf("%d clusters", len(table.Clusters))
+	}
 }
 
 // The file's virtual hosts keep their order and come first; where a domain

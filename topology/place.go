@@ -67,7 +67,7 @@ func (s *serviceDecider) peerRuns() bool {
 // givenPlace is lb.address: a literal, or a name that DNS resolves.
 func (s *serviceDecider) givenPlace(port uint16) (place, bool) {
 	given, key := s.service.Address, s.key("address")
-	at := place{hostname: given.Host, incarnation: s.incarnation(nil)}
+	at := place{hostname: given.Host, incarnation: s.incarnation(firstAttachment(s.decision.container))}
 	if ip, ok := given.Literal(); ok {
 		at.address = netip.AddrPortFrom(ip, port)
 		s.yes("address", "%s, by %s", at.address, key)

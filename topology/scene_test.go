@@ -186,7 +186,7 @@ func clusterOf(t testing.TB, table *Table, name string) *Cluster {
 	t.Helper()
 	for i := range table.Clusters {
 		if table.Clusters[i].Name == name {
-			return &table.Clusters[i]
+			return table.Clusters[i]
 		}
 	}
 	t.Fatalf("no cluster %s", name)

@@ -12,7 +12,7 @@ type expandedStatic struct {
 	source    *StaticCluster
 	answers   []Answer // of its named hosts, in order
 	cluster   Cluster
-	endpoints []Endpoint // sorted by ID
+	endpoints []*Endpoint // sorted by ID
 }
 
 // expand resolves a file cluster's hosts as Envoy does (facts 1.2 to 1.5).
@@ -49,7 +49,7 @@ func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 			}
 		}
 	}
-	slices.SortFunc(x.endpoints, func(a, b Endpoint) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(x.endpoints, func(a, b *Endpoint) int { return cmp.Compare(a.ID, b.ID) })
 	return x
 }
 
@@ -67,13 +67,13 @@ func (x *expandedStatic) warm() bool {
 func (x *expandedStatic) add(h *StaticHost, from Source, kind string, ip netip.Addr) {
 	e := h.Template
 	e.Address = netip.AddrPortFrom(ip.Unmap(), h.Port)
-	if slices.ContainsFunc(x.endpoints, func(o Endpoint) bool { return o.Address == e.Address }) {
+	if slices.ContainsFunc(x.endpoints, func(o *Endpoint) bool { return o.Address == e.Address }) {
 		return
 	}
 	e.ID = x.source.Name + "/" + kind + "/" + e.Address.String()
 	e.Source = from
 	e.Hostname = nameOr(e.Hostname, h.Name)
-	x.endpoints = append(x.endpoints, e)
+	x.endpoints = append(x.endpoints, &e)
 }
 
 // addLogical makes the one logical host of a LOGICAL_DNS cluster: its current
@@ -88,7 +88,7 @@ func (x *expandedStatic) addLogical(h *StaticHost, a *Answer) {
 	e.Address = netip.AddrPortFrom(a.First.Unmap(), h.Port)
 	e.Source = FromDNS
 	e.Hostname = nameOr(e.Hostname, h.Name)
-	x.endpoints = append(x.endpoints, e)
+	x.endpoints = append(x.endpoints, &e)
 	for _, ip := range a.Addresses {
 		x.cluster.LogicalAddr = append(x.cluster.LogicalAddr, netip.AddrPortFrom(ip.Unmap(), h.Port))
 	}

@@ -234,8 +234,10 @@ type Cluster struct {
 	Source Source // FromFile also where label members joined it
 	// Warm is false while a DNS cluster has no first answer yet
 	// (wait_for_warm_on_init): /ready waits.
-	Warm      bool
-	Endpoints []Endpoint // sorted by ID; no address twice
+	Warm bool
+	// Endpoints are sorted by ID, no address twice. An endpoint that has not
+	// changed is the same pointer in the next table.
+	Endpoints []*Endpoint
 
 	Policy       string // round_robin, least_request, random, ring_hash, maglev
 	ChoiceCount  uint32 // least_request; 2

@@ -10,11 +10,7 @@
 // one stays in force.
 package topology
 
-import (
-	"time"
-
-	"github.com/dockerlb/dockerlb/labels"
-)
+import "github.com/dockerlb/dockerlb/labels"
 
 // Inputs is all that Build looks at.
 type Inputs struct {
@@ -37,36 +33,24 @@ type Defaults struct {
 	Policy labels.ClusterPolicy
 }
 
-// Incumbents is the history that Build needs, as an explicit input: which
-// cluster holds a route now (label-schema rule 9), and until when a cluster
-// without members keeps its routes. The balancer gives it.
+// Incumbents is the history that Build needs, as an explicit input. The
+// balancer gives it.
 type Incumbents struct {
-	Routes map[string]string // Route.Key -> cluster that holds it
-	// Tombstones are label clusters whose last member left, with the routes
-	// they keep until Until. Build keeps them in the Table.
-	Tombstones []Tombstone
-}
-
-// Tombstone keeps the routes of a cluster that has lost its last member, so
-// that requests get 503 and not 404.
-type Tombstone struct {
-	Cluster Cluster // without endpoints
-	Routes  []TombstoneRoute
-	Until   time.Time
-}
-
-// TombstoneRoute is one route that a Tombstone keeps.
-type TombstoneRoute struct {
-	Listener string
-	Domain   string
-	Route    Route
+	// Previous is the table in force; nil: none yet. Who holds a contested
+	// route there keeps it (label-schema rule 9), and a cluster of labels that
+	// has lost its last member keeps its routes, so that requests are held or
+	// get 503, not 404.
+	Previous *Table
+	// Expired are clusters without members that have kept their routes for
+	// long enough (lb.tombstone); sorted.
+	Expired []string
 }
 
 // Table is what is to be: the join of all sources, in full.
 type Table struct {
 	Generation uint64
 	Listeners  []Listener // sorted by name; each carries its routes
-	Clusters   []Cluster  // sorted by name
+	Clusters   []*Cluster // sorted by name; an unchanged one is the same pointer
 	Traces     []*Trace   // one per labelled container, sorted by container name
 	Conflicts  []Conflict
 }
