@@ -68,6 +68,13 @@ bench: build ## lb beside HAProxy, nginx and httputil.ReverseProxy: seven rounds
 	@go build -o bin/ ./cmd/bench
 	@bin/bench -lb bin/lb $(if $(QUICK),-rounds 3 -seconds 1) $(if $(WORKS),-works $(WORKS))
 
+.PHONY: profile
+profile: ## where lb's time goes under small GETs (WORKS=1m: another work); kept in bin/lb.prof
+	@CGO_ENABLED=0 go build -trimpath -tags pprof -ldflags '$(LDFLAGS)' -o bin/lb-pprof ./cmd/lb
+	@go build -o bin/ ./cmd/bench
+	@bin/bench -lb bin/lb-pprof -profile bin/lb.prof -seconds 10 $(if $(WORKS),-works $(WORKS))
+	@go tool pprof -top -nodecount=30 bin/lb.prof 2>/dev/null
+
 .PHONY: bench-go
 bench-go: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem $(UNIT)

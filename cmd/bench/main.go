@@ -45,6 +45,7 @@ func run(ctx context.Context, args []string) error {
 	flags.Func("works", "what to measure, by commas: "+strings.Join(bench.Keys(), ", ")+" (default all)", list(&o.Works))
 	flags.Func("only", "contenders to measure, by commas (default all)", list(&o.Only))
 	limit := flags.Duration("limit", 20*time.Minute, "give up after this")
+	profile := flags.String("profile", "", "save a CPU profile of lb, built with -tags pprof, under the first of -works at this path, and compare nothing")
 	quiet := flags.Bool("quiet", false, "no progress on standard error")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -54,6 +55,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
+	if *profile != "" {
+		return bench.Profile(ctx, o, *profile)
+	}
 	return bench.Run(ctx, o)
 }
 

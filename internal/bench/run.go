@@ -61,30 +61,11 @@ type live struct {
 // Run measures and prints. It takes about Rounds × works × contenders × Seconds;
 // ctx ends it earlier, and everything that it has started.
 func Run(ctx context.Context, o Options) (err error) {
-	if runtime.GOOS != "linux" {
-		return errors.New("bench needs Linux: it reads /proc")
-	}
-	for _, k := range o.Works {
-		if !slices.Contains(Keys(), k) {
-			return fmt.Errorf("work %q: want %s", k, strings.Join(Keys(), ", "))
-		}
-	}
-	r := &run{o: o, results: make(map[string]map[string]series)}
-	if r.tools, err = findTools(); err != nil {
+	r, err := begin(o)
+	if err != nil {
 		return err
 	}
-	// Readable for all: lb runs as the image's user.
-	if r.dir, err = os.MkdirTemp("", "lb-bench-"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(r.dir)
-	if err := os.Chmod(r.dir, 0o755); err != nil {
-		return err
-	}
-	defer r.stopAll()
-	if r.upstream, err = r.backends(); err != nil {
-		return err
-	}
+	defer r.end()
 	r.head()
 	if err := r.loads(ctx); err != nil {
 		return err
@@ -96,6 +77,42 @@ func Run(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
+// begin finds the tools and starts the backends; end ends all that the run has
+// started and removes its files.
+func begin(o Options) (r *run, err error) {
+	if runtime.GOOS != "linux" {
+		return nil, errors.New("bench needs Linux: it reads /proc")
+	}
+	for _, k := range o.Works {
+		if !slices.Contains(Keys(), k) {
+			return nil, fmt.Errorf("work %q: want %s", k, strings.Join(Keys(), ", "))
+		}
+	}
+	r = &run{o: o, results: make(map[string]map[string]series)}
+	if r.tools, err = findTools(); err != nil {
+		return nil, err
+	}
+	if r.dir, err = os.MkdirTemp("", "lb-bench-"); err != nil {
+		return nil, err
+	}
+	// Readable for all: lb runs as the image's user.
+	if err = os.Chmod(r.dir, 0o755); err == nil {
+		r.upstream, err = r.backends()
+	}
+	if err != nil {
+		r.end()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *run) end() {
+	for _, p := range slices.Backward(r.started) {
+		p.stop()
+	}
+	os.RemoveAll(r.dir)
+}
+
 // start starts a process and has it stopped at the end.
 func (r *run) start(name string, cmd *exec.Cmd) (*process, error) {
 	p, err := start(name, cmd)
@@ -103,12 +120,6 @@ func (r *run) start(name string, cmd *exec.Cmd) (*process, error) {
 		r.started = append(r.started, p)
 	}
 	return p, err
-}
-
-func (r *run) stopAll() {
-	for _, p := range slices.Backward(r.started) {
-		p.stop()
-	}
 }
 
 // chosen are the contenders of this run.
