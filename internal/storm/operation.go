@@ -122,8 +122,8 @@ func operations() []operation {
 		posts                 allowance
 	}{
 		{"linger", "", "0", none},
-		{"close", ", closing at SIGTERM", "0 idempotent", counted},
-		{"ignore", ", ignoring SIGTERM", "0 idempotent", counted},
+		{"close", " (closes at SIGTERM)", "0 idempotent", counted},
+		{"ignore", " (ignores SIGTERM)", "0 idempotent", counted},
 	} {
 		for _, op := range stopping(stops.service) {
 			op.name += stops.how
