@@ -266,6 +266,9 @@ func (ex *exchange) serveH1(c *conn) (keep bool) {
 	ex.h1.begin(c, &ex.req)
 	if o != nil {
 		ex.h1.maxBody = o.MaxBodyBytes
+		if o.RequestTimeout > 0 {
+			ex.h1.until = ex.start.Add(o.RequestTimeout)
+		}
 		if o.MaxRequestsPerConn > 0 && c.requests+1 >= o.MaxRequestsPerConn {
 			c.ln.counters.cxMaxRequests.Add(1)
 			ex.h1.close = true

@@ -247,6 +247,7 @@ func TestTimeouts(t *testing.T) {
 		{"per try", setup{route: func(r *topology.Route) { r.Retry.PerTry = short }}, get, "504", "upstream request timeout"},
 		{"stream idle", setup{limits: Limits{StreamIdle: short}}, get, "504", "stream timeout"},
 		{"body stalls", setup{limits: Limits{StreamIdle: short}}, "POST / HTTP/1.1$Host: a$Content-Length: 5$$h", "408", "stream timeout"},
+		{"request timeout", setup{http: topology.HTTPOptions{RequestTimeout: short}}, "POST / HTTP/1.1$Host: a$Content-Length: 5$$h", "408", "request timeout"},
 		{"head stalls", setup{limits: Limits{HeadTimeout: short}}, "GET / HTTP/1.1$Ho", "408", "request header timeout"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -411,4 +412,64 @@ func TestLongResponseBreaksOff(t *testing.T) {
 			t.Errorf("flags %s, want DC", rec.Flags)
 		}
 	})
+}
+
+// Over max_connections a request waits until another gives its connection back.
+func TestPendingForAConnection(t *testing.T) {
+	release := make(chan struct{})
+	b := wire.Listen(t, func(c *wire.Conn) {
+		for {
+			head, err := c.ReadHead()
+			if err != nil {
+				return
+			}
+			if strings.HasPrefix(head, "GET /slow") {
+				<-release
+			}
+			c.Play(ok200)
+		}
+	})
+	r := newRig(t, setup{cluster: func(c *topology.Cluster) { c.Breakers.MaxConnections, c.Breakers.MaxPending = 1, 1 }}, b.Addr())
+	slow := r.dial()
+	slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+	eventually(t, "the slow request is upstream", func() bool { return strings.Contains(b.Received(0), "/slow") })
+	waits := r.dial()
+	waits.send(crlf(get))
+	eventually(t, "the second waits", func() bool { return r.b.Snapshot().Clusters[0].Counters.RqPendingActive == 1 })
+	third := r.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if status(third) != "503" || !strings.Contains(third, "x-envoy-overloaded: true") || !strings.HasSuffix(third, "reset reason: overflow") {
+		t.Errorf("beyond max_pending answered %q", third)
+	}
+	close(release)
+	for _, c := range []*client{slow, waits} {
+		if got := status(c.head()); got != "200" {
+			t.Errorf("status %s", got)
+		}
+	}
+	if b.Conns() != 1 {
+		t.Errorf("%d connections, want 1", b.Conns())
+	}
+}
+
+// A client that leaves while its request is held is forgotten.
+func TestDepartureWhileHeld(t *testing.T) {
+	r := newRig(t, setup{cluster: func(c *topology.Cluster) { c.Hold = time.Minute }})
+	c := r.dial()
+	c.send(crlf(get))
+	held := func(n int) func() bool {
+		return func() bool { return r.b.Snapshot().Clusters[0].Held == n }
+	}
+	eventually(t, "the request is held", held(1))
+	c.SetLinger(0)
+	c.Close()
+	eventually(t, "it is forgotten", held(0))
+}
+
+func TestSchemeWithoutCodec(t *testing.T) {
+	b := wire.Listen(t, wire.Answer(ok200))
+	r := newRig(t, setup{cluster: func(c *topology.Cluster) { c.Endpoints[0].Scheme = "https" }}, b.Addr())
+	got := r.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if status(got) != "503" || b.Conns() != 0 {
+		t.Errorf("answered %q with %d connections", got, b.Conns())
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // h1stream is an exchange's stream where the client speaks HTTP/1.1 (RFC 9112)
@@ -17,10 +18,12 @@ type h1stream struct {
 	headBuf *buffer // holds the request's head; views point into it
 	left    int64   // of a body with a length
 	chunk   chunks
-	ended   bool  // the body's end has been read
-	got     int64 // octets of body
-	maxBody int64 // 0: no limit
-	failed  error // what readBody ended in
+	ended   bool      // the body's end has been read
+	got     int64     // octets of body
+	maxBody int64     // 0: no limit
+	until   time.Time // by when all of the request must be here; zero: any time
+	late    bool      // it was not
+	failed  error     // what readBody ended in
 
 	out       *buffer
 	respBody  bodyKind // how the response is framed, for the client
@@ -39,7 +42,7 @@ func (h *h1stream) begin(c *conn, req *request) {
 	h.headBuf, h.out = c.in, nil
 	h.left, h.got, h.sent, h.respLeft = req.length, 0, 0, 0
 	h.ended = req.body == bodyNone || req.body == bodyLength && req.length == 0
-	h.failed = nil
+	h.failed, h.until, h.late = nil, time.Time{}, false
 	h.started, h.complete, h.uploading = false, false, false
 	h.interrupted.Store(false)
 	h.close = !req.keepAlive
@@ -106,8 +109,15 @@ func (h *h1stream) fillBody(wait bool) error {
 	}
 	var err error
 	if wait {
-		h.c.arm(h.c.streamIdle)
+		limit, whole := h.c.streamIdle, false
+		if !h.until.IsZero() {
+			if left := max(time.Until(h.until), time.Millisecond); limit <= 0 || left < limit {
+				limit, whole = left, true
+			}
+		}
+		h.c.arm(limit)
 		err = h.c.fill(largeBuffer)
+		h.late = whole && err != nil && isTimeout(err)
 	} else {
 		err = h.c.fillNow(largeBuffer)
 	}

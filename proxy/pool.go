@@ -118,7 +118,8 @@ type pool struct {
 
 	mu     sync.Mutex
 	idle   []*upConn
-	epoch  int // counts Drain: a connection of an earlier epoch is not kept
+	queue  []chan *upConn // requests that wait for a connection, oldest first
+	epoch  int            // counts Drain: a connection of an earlier epoch is not kept
 	closed bool
 }
 
@@ -138,7 +139,66 @@ type upConn struct {
 var (
 	errOverflow       = errors.New("overflow")
 	errConnectTimeout = errors.New("connection timeout")
+	// Of await.
+	errPendingCanceled = errors.New("canceled while waiting for a connection")
+	errPendingTimeout  = errors.New("no connection became free in time")
 )
+
+// await waits until another request gives its connection back, or ends it. nil
+// in the channel: there is room for a new connection.
+func (p *pool) await(wait time.Duration, cancel <-chan struct{}) (*upConn, error) {
+	turn := make(chan *upConn, 1)
+	p.mu.Lock()
+	p.queue = append(p.queue, turn)
+	p.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	err := errPendingTimeout
+	select {
+	case u := <-turn:
+		return p.turn(u)
+	case <-cancel:
+		err = errPendingCanceled
+	case <-timer.C:
+	}
+	p.mu.Lock()
+	for i, t := range p.queue {
+		if t == turn {
+			p.queue = append(p.queue[:i], p.queue[i+1:]...)
+			break
+		}
+	}
+	p.mu.Unlock()
+	select {
+	case u := <-turn: // it came meanwhile: for the next one
+		if u != nil {
+			u.put()
+		} else {
+			p.next()
+		}
+	default:
+	}
+	return nil, err
+}
+
+// turn uses what await was given.
+func (p *pool) turn(u *upConn) (*upConn, error) {
+	if u != nil {
+		u.reused = true
+		return u, nil
+	}
+	return p.dial(context.Background())
+}
+
+// next tells the oldest waiting request that a connection has ended.
+func (p *pool) next() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) > 0 {
+		p.queue[0] <- nil
+		p.queue = append(p.queue[:0], p.queue[1:]...)
+	}
+}
 
 // take returns an idle connection, or nil. careful: the request may not be sent
 // twice, so the connection must be known to be open as of now; the watcher
@@ -220,6 +280,12 @@ func (u *upConn) put() {
 		u.discard()
 		return
 	}
+	if len(p.queue) > 0 {
+		p.queue[0] <- u
+		p.queue = append(p.queue[:0], p.queue[1:]...)
+		p.mu.Unlock()
+		return
+	}
 	u.idle = true
 	p.idle = append(p.idle, u)
 	p.mu.Unlock()
@@ -230,6 +296,7 @@ func (u *upConn) discard() {
 	u.pool.pools.watch.remove(u.token)
 	u.close()
 	u.pool.endpoint.ConnClosed()
+	u.pool.next()
 }
 
 // hangup is the watcher's: an idle connection that the endpoint has closed
@@ -246,6 +313,7 @@ func (u *upConn) hangup(bool) (forget bool) {
 	p.mu.Unlock()
 	u.close()
 	p.endpoint.ConnClosed()
+	p.next()
 	return true
 }
 

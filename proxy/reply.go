@@ -65,6 +65,11 @@ func (ex *exchange) giveUp(f *failure) {
 		case isTimeout(err) && !ex.stream.canceled():
 			ex.h1.close = true
 			ex.h1.c.disarm()
+			if ex.h1.late {
+				ex.ln.counters.rqTimeout.Add(1)
+				ex.local(408, "request timeout", 0, "request_overall_timeout")
+				return
+			}
 			ex.ln.counters.rqIdle.Add(1)
 			ex.local(408, "stream timeout", FlagSI, "stream_idle_timeout")
 		default:

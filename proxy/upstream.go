@@ -9,13 +9,19 @@ import (
 	"time"
 
 	"github.com/dockerlb/dockerlb/balancer"
+	"github.com/dockerlb/dockerlb/labels"
 )
 
 // try sends the request to the lease's endpoint and relays what it answers.
 func (ex *exchange) try() failure {
+	ex.resp.reset()
+	ex.rec.UpstreamTime = 0
 	p, ok := ex.lease.Endpoint.Slot().(*pool)
-	if !ok {
-		return failure{result: balancer.ConnectFail, reason: "local connection failure", flag: FlagUF, unsent: true}
+	if scheme := ex.lease.Endpoint.Spec().Scheme; !ok || scheme != "" && scheme != labels.SchemeHTTP {
+		return failure{
+			result: balancer.ConnectFail, reason: "local connection failure", flag: FlagUF, unsent: true,
+			transport: "no codec for scheme " + string(scheme),
+		}
 	}
 	fresh := false
 	for {
@@ -25,10 +31,9 @@ func (ex *exchange) try() failure {
 		}
 		if up == nil {
 			var err error
-			if up, err = p.dial(context.Background()); err != nil {
+			if up, err = ex.connect(p); err != nil {
 				return dialFailure(err)
 			}
-			up.reused = false
 		}
 		f, stale := ex.tryOn(up)
 		if !stale {
@@ -40,6 +45,29 @@ func (ex *exchange) try() failure {
 		fresh = true
 	}
 }
+
+// connect makes a new connection, or, where the cluster may have no more, waits
+// for one that another request gives back (facts 4.1: pending).
+func (ex *exchange) connect(p *pool) (*upConn, error) {
+	up, err := p.dial(context.Background())
+	if err != errOverflow {
+		return up, err
+	}
+	c := ex.lease.Cluster
+	if !c.TryPending() {
+		return nil, errOverflow
+	}
+	defer c.PendingDone()
+	wait := ex.headLimit()
+	if wait <= 0 {
+		wait = defaultPendingWait
+	}
+	return p.await(wait, ex.stream.hold())
+}
+
+// defaultPendingWait is how long a request waits for a connection where none of
+// the route's timeouts says so.
+const defaultPendingWait = time.Minute
 
 // tryOn uses one connection. stale: it was a kept one and ended before a single
 // octet of response, and the request may be sent again.
@@ -86,6 +114,10 @@ func dialFailure(err error) failure {
 	switch {
 	case errors.Is(err, errOverflow):
 		f.reason, f.flag = "overflow", FlagUO
+	case errors.Is(err, errPendingCanceled):
+		return failure{result: balancer.Canceled, flag: FlagDC}
+	case errors.Is(err, errPendingTimeout):
+		return failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT}
 	case errors.Is(err, errConnectTimeout):
 		f.reason = "connection timeout"
 	default:
