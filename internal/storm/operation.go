@@ -61,6 +61,23 @@ func rest(d time.Duration) step {
 	}}
 }
 
+// until tries until check has no error, at most for so long.
+func until(ctx context.Context, within time.Duration, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("after %v: %w", within, err)
+		}
+	}
+}
+
 // moment is a rest whose length is drawn from around d.
 func moment(rng *rand.Rand, d time.Duration) step {
 	return rest((d/2 + time.Duration(rng.Int64N(int64(d)))).Round(time.Millisecond))
@@ -230,6 +247,15 @@ func blind() []operation {
 	}
 	cut := step{"cut the event stream", func(_ context.Context, s *stage, _ *window) error { s.relay.cut(); return nil }}
 	silence := step{"silence the event stream", func(_ context.Context, s *stage, _ *window) error { s.relay.silence(); return nil }}
+	// What comes next is not to find a proxy that is still deaf.
+	noticed := step{"until the proxy has noticed", func(ctx context.Context, s *stage, _ *window) error {
+		return until(ctx, noticedWithin, func() error {
+			if n := s.relay.silent(); n > 0 {
+				return fmt.Errorf("the proxy still listens to %d dead connections", n)
+			}
+			return nil
+		})
+	}}
 	all := []operation{
 		{name: "event stream cut", steps: func(rng *rand.Rand) []step {
 			var steps []step
@@ -239,7 +265,7 @@ func blind() []operation {
 			return steps
 		}},
 		{name: "event stream dead", steps: func(rng *rand.Rand) []step {
-			return append([]step{silence}, comeAndGo(rng)...)
+			return append(append([]step{silence}, comeAndGo(rng)...), noticed)
 		}},
 		{name: "DNS gone", needs: []need{root, command("nsenter"), command("iptables")}, steps: func(rng *rand.Rand) []step {
 			steps := append([]step{resolver("-I", "take DNS away")}, comeAndGo(rng)...)
@@ -252,6 +278,10 @@ func blind() []operation {
 	}
 	return all
 }
+
+// noticedWithin is how long a proxy may listen to a stream that is dead: it
+// compares a list of its own every 15 s.
+const noticedWithin = 30 * time.Second
 
 // resolver drops, or no longer drops, what the proxy asks the embedded DNS.
 func resolver(flag, text string) step {

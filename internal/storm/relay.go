@@ -69,6 +69,22 @@ func (r *relay) silence() {
 	}
 }
 
+// silent says how many silent connections are left: those that nobody has
+// given up on.
+func (r *relay) silent() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for p := range r.pipes {
+		p.mu.Lock()
+		if p.silent {
+			n++
+		}
+		p.mu.Unlock()
+	}
+	return n
+}
+
 func (r *relay) accept() {
 	for {
 		client, err := r.listener.Accept()

@@ -94,6 +94,15 @@ func TestRelaySilence(t *testing.T) {
 	if err := echoes(dial()); err != nil {
 		t.Errorf("a new connection: %v", err)
 	}
+	if n := r.silent(); n != 1 {
+		t.Errorf("%d silent connections, want 1", n)
+	}
+	conn.Close()
+	for end := time.Now().Add(5 * time.Second); r.silent() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a connection that was given up is still there")
+		}
+	}
 }
 
 func TestRelayPassesTheEndOn(t *testing.T) {

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// readyWithin is how long a cluster may take to answer for the first time.
+const readyWithin = 30 * time.Second
+
 // commandTimeout bounds one docker or Compose command.
 const commandTimeout = 90 * time.Second
 
@@ -153,19 +156,15 @@ func (s *stage) up(ctx context.Context) error {
 	}
 	c := &client{address: s.address}
 	defer c.close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
 	for _, v := range services {
-		for {
+		if err := until(ctx, readyWithin, func() error {
 			a := c.send(ctx, request{id: "first", host: host(v.name)})
-			if a.failure == "" {
-				break
-			}
-			select {
-			case <-ctx.Done():
+			if a.failure != "" {
 				return fmt.Errorf("%s does not answer through %s: %s %s", v.name, s.address, a.failure, a.detail)
-			case <-time.After(50 * time.Millisecond):
 			}
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
