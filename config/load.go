@@ -63,7 +63,23 @@ func Parse(content []byte) (*topology.Static, error) {
 	if err := append(w.errs, withoutConsequences(w.errs, c.errs, w.lines)...).sorted(); err != nil {
 		return nil, err
 	}
+	if s.Bootstrap, err = canonical(m); err != nil {
+		return nil, fmt.Errorf("bootstrap as JSON: %w", err)
+	}
 	return s, nil
+}
+
+// canonical is m as JSON: equal messages give equal bytes.
+func canonical(m *bootstrap.Bootstrap) (json.RawMessage, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer // protojson varies its white space on purpose
+	if err := json.Compact(&b, text); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }
 
 // document is the one document of a file.

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -373,6 +374,9 @@ type Static struct {
 	Admin      netip.AddrPort // zero: not given
 	Listeners  []Listener
 	Clusters   []StaticCluster
+	// Bootstrap is the file as canonical JSON of Envoy's v3 Bootstrap, for
+	// /config_dump. It is never written.
+	Bootstrap json.RawMessage
 }
 
 // StaticCluster is a cluster of the file before its names are resolved.
