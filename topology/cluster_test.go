@@ -24,7 +24,7 @@ func TestLabelClusterHasTheSchemasDefaults(t *testing.T) {
 	if c.ConnectTimeout != 2*time.Second || c.IdleTimeout != time.Minute || c.SlowStart.Window != 0 {
 		t.Errorf("connect %s, idle %s, slow start %s", c.ConnectTimeout, c.IdleTimeout, c.SlowStart.Window)
 	}
-	if b := c.Breakers; b.MaxConnections != 1024 || b.MaxPending != 1024 || b.MaxRequests != 1024 || b.MaxRetries != 3 {
+	if b := c.Breakers; b.MaxConnections != 1024 || b.MaxPending != 1024 || b.MaxRequests != 1024 || b.MaxRetries != 1024 {
 		t.Errorf("breakers %+v", b)
 	}
 	if o := c.Outlier; o == nil || o.Consecutive5xx != 5 || o.BaseEjection != 30*time.Second || o.MaxPercent != 50 || !o.KeepLast || o.Enforce5xx != 100 {

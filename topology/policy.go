@@ -16,7 +16,6 @@ const (
 	choiceCount      = 2                // Envoy's least_request choice_count
 	ringMin, ringMax = 1024, 8 << 20    // Envoy's ring_hash_lb_config
 	maglevSize       = 65537            // Envoy's maglev_lb_config table_size
-	maxRetriesAtOnce = 3                // Envoy's circuit_breakers max_retries
 	outlierInterval  = 10 * time.Second // Envoy's outlier_detection interval
 	maxEjection      = 300 * time.Second
 	slowStartMin     = 10 // Envoy's min_weight_percent
@@ -45,7 +44,10 @@ func policyCluster(name string, p *labels.ClusterPolicy) Cluster {
 		HoldMax:          holdMax,
 		Tombstone:        p.Tombstone,
 		Breakers: Breakers{
-			MaxConnections: p.MaxConns, MaxPending: p.MaxPending, MaxRequests: p.MaxRequests, MaxRetries: maxRetriesAtOnce,
+			MaxConnections: p.MaxConns, MaxPending: p.MaxPending, MaxRequests: p.MaxRequests,
+			// Not Envoy's 3: when a member is killed, all that were inside go
+			// to another at once. lb.retry bounds what each request may cost.
+			MaxRetries: p.MaxRequests,
 		},
 	}
 	if p.SlowStart > 0 {
