@@ -1,0 +1,39 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dockerlb/dockerlb/internal/storm"
+)
+
+// A short storm: one operation of each kind. It does not run beside the other
+// tests, which would share the machine with it. "make storm" is the whole one.
+func TestStorm(t *testing.T) {
+	newScope(t) // skips where there is no engine
+	report, err := storm.Run(t.Context(), storm.Options{
+		Seed: 1, Rate: 200,
+		Only: []string{
+			"scale down", "compose restart", "recreate the only one",
+			"force-recreate (closes at SIGTERM)", "docker restart (ignores SIGTERM)",
+			"kill -9", "hangs", "pause", "event stream cut", "DNS gone",
+		},
+		Socket: engine.Socket, Compose: engine.ComposeCommand(),
+		Images:   storm.Images{LB: engine.LB, Daemon: engine.Daemon},
+		Progress: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	if err := storm.WriteTable(&table, report.Rows); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("\n%s", &table)
+	for _, missing := range report.Missing {
+		t.Log("not done here: ", missing)
+	}
+	if !report.Pass() {
+		t.Error("the storm was not weathered")
+	}
+}
