@@ -30,7 +30,7 @@ type upload struct {
 const syncBody = 64 << 10
 
 // sendRequest writes the head that forward has prepared, and the body as far as
-// it has come. An error is the endpoint's, unless ex.h1.failed says otherwise.
+// it has come. An error is the endpoint's, unless the stream has failed.
 func (ex *exchange) sendRequest(up *upConn) error {
 	u := &ex.body
 	u.whole = false
@@ -92,8 +92,7 @@ func (ex *exchange) sendBody(up *upConn) error {
 		return err
 	}
 	u.running = true
-	ex.h1.uploading = true
-	ex.h1.interrupted.Store(false)
+	ex.stream.beginUpload()
 	go ex.upload(up)
 	return nil
 }
@@ -182,14 +181,14 @@ func (ex *exchange) stopUpload() (whole bool) {
 		ex.uploadTo.abort()
 		ex.stream.interruptBody()
 		<-u.done
-		ex.h1.c.resume()
 		ex.uploadEnded()
 	}
 	return u.whole
 }
 
 func (ex *exchange) uploadEnded() {
-	ex.body.running, ex.h1.uploading = false, false
+	ex.body.running = false
+	ex.stream.endUpload()
 	ex.freeOut()
 }
 
@@ -201,7 +200,7 @@ func (ex *exchange) keep(piece []byte) {
 	}
 	limit := ex.srv.limits.ReplayBytes
 	if ex.replay == nil {
-		if ex.replayView == nil && ex.h1.c.in == ex.h1.headBuf && len(piece) <= limit {
+		if ex.replayView == nil && ex.stream.stays(piece) && len(piece) <= limit {
 			ex.replayView = piece
 			return
 		}

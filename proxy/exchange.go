@@ -46,15 +46,16 @@ type exchange struct {
 	replayView []byte  // the same, where it still lies behind the head
 	replayed   bool    // the body is still wholly in replay (or there is none)
 
-	lease           balancer.Lease
-	chunk           chunks // of a response
-	start           time.Time
-	sentAt          time.Time
-	deadline        time.Time // of all tries, once the request is complete; zero: none
-	attempts        int
-	prepared        bool // prepare has run
-	perTry, idleOut bool // which limit is on the response's head
-	begun           bool // the response has begun: no retry, no local reply
+	extraReceived, extraSent int64 // octets of an upgraded connection
+	lease                    balancer.Lease
+	chunk                    chunks // of a response
+	start                    time.Time
+	sentAt                   time.Time
+	deadline                 time.Time // of all tries, once the request is complete; zero: none
+	attempts                 int
+	prepared                 bool // prepare has run
+	perTry, idleOut          bool // which limit is on the response's head
+	begun                    bool // the response has begun: no retry, no local reply
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -74,6 +75,7 @@ func (ex *exchange) begin(s *Server, l *listener, peer netip.AddrPort) {
 	ex.start = time.Now()
 	ex.addReq, ex.addResp, ex.scratch = ex.addReq[:0], ex.addResp[:0], ex.scratch[:0]
 	ex.newPath = false
+	ex.extraReceived, ex.extraSent = 0, 0
 	ex.rec = Record{Start: ex.start, Listener: l.name, Peer: peer, Client: peer.Addr(), Protocol: "HTTP/1.1"}
 	ex.req.reset()
 	ex.resp.reset()
@@ -91,7 +93,7 @@ func (ex *exchange) release() {
 	if log := ex.srv.o.AccessLog; log != nil {
 		r := &ex.rec
 		r.Duration = time.Since(ex.start)
-		r.BytesReceived, r.BytesSent = ex.h1.got, ex.h1.sent
+		r.BytesReceived, r.BytesSent = ex.stream.received()+ex.extraReceived, ex.stream.sent()+ex.extraSent
 		r.Method, r.Target, r.Authority = ex.req.method, ex.req.target, ex.req.host
 		if ex.req.minor == 0 {
 			r.Protocol = "HTTP/1.0"
@@ -122,7 +124,7 @@ func (ex *exchange) run() {
 		return
 	}
 	if ex.req.connect {
-		ex.h1.close = true
+		ex.stream.closeAfter()
 		ex.local(403, "", 0, "upgrade_failed")
 		return
 	}
@@ -148,13 +150,13 @@ func (ex *exchange) run() {
 		ex.direct(spec.Direct.Code, spec.Direct.Body, "direct_response")
 		return
 	}
-	if m := ex.h1.maxBody; m > 0 && ex.req.body == bodyLength && ex.req.length > m {
+	if m := ex.http.MaxBodyBytes; m > 0 && ex.req.body == bodyLength && ex.req.length > m {
 		ex.refuse(faultBodySize)
 		return
 	}
 	if ex.req.upgrade != nil && !ex.upgradeAllowed() {
 		ex.ln.counters.noWS.Add(1)
-		ex.h1.close = true
+		ex.stream.closeAfter()
 		ex.local(403, "", 0, "upgrade_failed")
 		return
 	}
@@ -234,7 +236,7 @@ func (ex *exchange) tries() {
 			return
 		}
 		last = f
-		if f.result == balancer.Canceled || ex.h1.failed != nil || !ex.mayRetry(&f) {
+		if f.result == balancer.Canceled || ex.clientFailed() || !ex.mayRetry(&f) {
 			ex.giveUp(&f)
 			return
 		}

@@ -22,17 +22,18 @@ type h1stream struct {
 	got     int64     // octets of body
 	maxBody int64     // 0: no limit
 	until   time.Time // by when all of the request must be here; zero: any time
-	late    bool      // it was not
-	failed  error     // what readBody ended in
+	whole   bool      // that is what limits the read that is on
+	late    bool      // it was not here
+	err     error     // what readBody ended in
 
 	out       *buffer
 	respBody  bodyKind // how the response is framed, for the client
 	respLeft  int64
-	started   bool // the response's head is on its way
-	complete  bool // so is its last octet
-	close     bool // the connection ends after this exchange
-	sent      int64
-	uploading bool // another goroutine reads the body and owns the deadline
+	started   bool  // the response's head is on its way
+	complete  bool  // so is its last octet
+	close     bool  // the connection ends after this exchange
+	out64     int64 // octets of body sent
+	uploading bool  // another goroutine reads the body and owns the deadline
 
 	interrupted atomic.Bool // that goroutine is to end
 }
@@ -40,9 +41,9 @@ type h1stream struct {
 func (h *h1stream) begin(c *conn, req *request) {
 	h.c, h.req = c, req
 	h.headBuf, h.out = c.in, nil
-	h.left, h.got, h.sent, h.respLeft = req.length, 0, 0, 0
+	h.left, h.got, h.out64, h.respLeft = req.length, 0, 0, 0
 	h.ended = req.body == bodyNone || req.body == bodyLength && req.length == 0
-	h.failed, h.until, h.late = nil, time.Time{}, false
+	h.err, h.until, h.late = nil, time.Time{}, false
 	h.started, h.complete, h.uploading = false, false, false
 	h.interrupted.Store(false)
 	h.close = !req.keepAlive
@@ -64,8 +65,8 @@ func (h *h1stream) end() {
 }
 
 func (h *h1stream) readBody(wait bool) ([]byte, error) {
-	if h.failed != nil {
-		return nil, h.failed
+	if h.err != nil {
+		return nil, h.err
 	}
 	for !h.ended {
 		if len(h.c.unread()) == 0 {
@@ -109,15 +110,9 @@ func (h *h1stream) fillBody(wait bool) error {
 	}
 	var err error
 	if wait {
-		limit, whole := h.c.streamIdle, false
-		if !h.until.IsZero() {
-			if left := max(time.Until(h.until), time.Millisecond); limit <= 0 || left < limit {
-				limit, whole = left, true
-			}
-		}
-		h.c.arm(limit)
+		h.c.arm(h.bodyLimit())
 		err = h.c.fill(largeBuffer)
-		h.late = whole && err != nil && isTimeout(err)
+		h.late = h.whole && err != nil && isTimeout(err)
 	} else {
 		err = h.c.fillNow(largeBuffer)
 	}
@@ -138,8 +133,20 @@ func (h *h1stream) fillBody(wait bool) error {
 	return h.fail(err)
 }
 
+// bodyLimit is how long the next read of the body may take.
+func (h *h1stream) bodyLimit() time.Duration {
+	limit := h.c.streamIdle
+	h.whole = false
+	if !h.until.IsZero() {
+		if left := max(time.Until(h.until), time.Millisecond); limit <= 0 || left < limit {
+			limit, h.whole = left, true
+		}
+	}
+	return limit
+}
+
 func (h *h1stream) fail(err error) error {
-	h.failed, h.close = err, true
+	h.err, h.close = err, true
 	return err
 }
 
@@ -153,6 +160,36 @@ func (h *h1stream) requestTrailers() []byte {
 func (h *h1stream) interruptBody() {
 	h.interrupted.Store(true)
 	h.c.abortRead()
+}
+
+func (h *h1stream) beginUpload() {
+	h.uploading = true
+	h.interrupted.Store(false)
+}
+
+func (h *h1stream) endUpload() {
+	h.uploading = false
+	if h.interrupted.Load() {
+		h.c.resume()
+	}
+}
+
+func (h *h1stream) failed() (err error, late bool) { return h.err, h.late }
+func (h *h1stream) stays([]byte) bool              { return h.c.in == h.headBuf }
+func (h *h1stream) received() int64                { return h.got }
+func (h *h1stream) sent() int64                    { return h.out64 }
+func (h *h1stream) closeAfter()                    { h.close = true }
+func (h *h1stream) resume()                        { h.c.disarm() }
+func (h *h1stream) idle() time.Duration            { return max(h.c.streamIdle, 0) }
+
+// hijack: what has been read belongs to the new protocol (RFC 9110 section 7.8).
+func (h *h1stream) hijack() (*conn, []byte) {
+	h.close = true
+	early := h.c.unread()
+	if h.c.in != nil {
+		h.c.in.r = h.c.in.w
+	}
+	return h.c, early
 }
 
 var errInterrupted = errors.New("the upload was stopped")
@@ -237,7 +274,7 @@ func (h *h1stream) sendBody(p []byte) error {
 	if h.respBody == bodyNone || len(p) == 0 {
 		return nil
 	}
-	h.sent += int64(len(p))
+	h.out64 += int64(len(p))
 	o := h.buf()
 	const framing = 24 // a chunk's size line and end
 	if o.w+framing+copyBelow > len(o.b) {
@@ -313,7 +350,7 @@ func (h *h1stream) splice(up *upConn, n int64) (int64, error) {
 		h.c.arm(h.c.streamIdle)
 	}
 	m, err := h.c.tcp.ReadFrom(&io.LimitedReader{R: up.tcp, N: n})
-	h.sent += m
+	h.out64 += m
 	h.respLeft -= m
 	h.c.ln.counters.tx.Add(uint64(m))
 	return m, err

@@ -35,7 +35,7 @@ var textPlain = []byte("text/plain")
 // refuse answers a request that must not be served, and ends the connection:
 // where it ends is not known.
 func (ex *exchange) refuse(f *fault) bool {
-	ex.h1.close = true
+	ex.stream.closeAfter()
 	flag := Flags(0)
 	if f.status == 400 || f.status == 501 || f.status == 505 {
 		flag = FlagDPE
@@ -49,7 +49,7 @@ func (ex *exchange) refuse(f *fault) bool {
 
 // clientGone ends an exchange whose client is not there any more.
 func (ex *exchange) clientGone() {
-	ex.h1.close = true
+	ex.stream.closeAfter()
 	ex.rec.Flags |= FlagDC
 	ex.rec.Details = "downstream_remote_disconnect"
 	ex.ln.counters.rxReset.Add(1)
@@ -57,15 +57,15 @@ func (ex *exchange) clientGone() {
 
 // giveUp answers for a request that no endpoint has answered.
 func (ex *exchange) giveUp(f *failure) {
-	if err := ex.h1.failed; err != nil {
+	if err, late := ex.stream.failed(); err != nil {
 		var ft *fault
 		switch {
 		case errors.As(err, &ft):
 			ex.refuse(ft)
 		case isTimeout(err) && !ex.stream.canceled():
-			ex.h1.close = true
-			ex.h1.c.disarm()
-			if ex.h1.late {
+			ex.stream.closeAfter()
+			ex.stream.resume()
+			if late {
 				ex.ln.counters.rqTimeout.Add(1)
 				ex.local(408, "request timeout", 0, "request_overall_timeout")
 				return
@@ -85,7 +85,8 @@ func (ex *exchange) giveUp(f *failure) {
 			ex.ln.counters.rqIdle.Add(1)
 			status := 504
 			if !ex.body.whole {
-				status, ex.h1.close = 408, true
+				status = 408
+				ex.stream.closeAfter()
 			}
 			ex.local(status, "stream timeout", FlagSI, "stream_idle_timeout")
 			return

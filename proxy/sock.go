@@ -27,7 +27,8 @@ type sock struct {
 	// deadline is on the clock's coarse time; 0: none; fired: the clock has
 	// seen it pass and has cut, or is about to cut, the connection off.
 	deadline atomic.Int64
-	exact    atomic.Bool // a deadline of the connection itself is set
+	exact    atomic.Bool // a deadline of the connection itself is set: until
+	until    time.Time   // written by who arms
 	mu       sync.Mutex
 	aborted  atomic.Bool
 	closed   bool // guarded by mu
@@ -71,7 +72,8 @@ func (s *sock) arm(d time.Duration) {
 	case d <= 0:
 	case d < exactBelow:
 		s.exact.Store(true)
-		_ = s.tcp.SetDeadline(time.Now().Add(d)) // fails on a closed connection, which the next call reports
+		s.until = time.Now().Add(d)
+		_ = s.tcp.SetDeadline(s.until) // fails on a closed connection, which the next call reports
 	default:
 		s.deadline.Store(s.clk.now() + int64(d))
 	}
@@ -93,6 +95,11 @@ func (s *sock) disarm() {
 		_ = s.tcp.SetDeadline(time.Time{})
 	}
 	s.mu.Unlock()
+}
+
+// timedOut reports whether the limit that arm set has passed.
+func (s *sock) timedOut() bool {
+	return s.deadline.Load() == fired || s.exact.Load() && time.Now().After(s.until)
 }
 
 // tick cuts the connection off where its deadline has passed.

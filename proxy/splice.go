@@ -55,45 +55,54 @@ func (ex *exchange) splice(up *upConn, idle time.Duration, n int64) (int64, erro
 }
 
 // spliceUpload moves what is left of a long request body, from the goroutine
-// that uploads it. Nothing of it can be sent again.
+// that uploads it. Nothing of it can be sent again. nil: what is still to come,
+// if anything, is copied.
 func (ex *exchange) spliceUpload(up *upConn) error {
-	h := &ex.h1
-	for h.req.body == bodyLength && h.left >= spliceMin && len(h.c.unread()) == 0 && !h.interrupted.Load() {
-		if !pipes.take() {
-			return nil
-		}
-		ex.replayed = false
+	for pipes.take() {
+		ex.body.limit(up, ex.streamLimit)
 		err := ex.flushOut(up)
+		var n int64
 		if err == nil {
-			ex.body.limit(up, ex.streamLimit)
-			h.c.arm(h.c.streamIdle)
-			var n int64
-			want := min(h.left, splicePiece)
-			n, err = up.tcp.ReadFrom(&io.LimitedReader{R: h.c.tcp, N: want})
-			h.left -= n
-			h.got += n
-			h.ended = h.left == 0
-			h.c.ln.counters.rx.Add(uint64(n))
-			if err == nil && n < want {
-				_ = h.fail(io.ErrUnexpectedEOF)
-				up.abort()
-				err = io.ErrUnexpectedEOF
-			}
+			n, err = ex.stream.spliceRequest(up, splicePiece)
 		}
 		pipes.give()
-		if err != nil {
-			// Either side's. Where the client's time was up or it has gone, the
-			// endpoint must not be waited for; where it is the endpoint's, the
-			// exchange sees it when it reads.
-			if !h.interrupted.Load() && h.c.deadline.Load() == fired {
-				_ = h.fail(err)
-				up.abort()
-			} else if !h.c.peekAlive() {
-				_ = h.fail(io.ErrUnexpectedEOF)
-				up.abort()
-			}
+		if n > 0 {
+			ex.replayed = false
+		}
+		if err != nil || n == 0 {
 			return err
 		}
 	}
 	return nil
+}
+
+func (h *h1stream) spliceRequest(up *upConn, n int64) (int64, error) {
+	if h.req.body != bodyLength || h.left < spliceMin || len(h.c.unread()) > 0 || h.err != nil || h.interrupted.Load() {
+		return 0, nil
+	}
+	h.c.arm(h.bodyLimit())
+	n = min(n, h.left)
+	m, err := up.tcp.ReadFrom(&io.LimitedReader{R: h.c.tcp, N: n})
+	h.left -= m
+	h.got += m
+	h.ended = h.left == 0
+	h.c.ln.counters.rx.Add(uint64(m))
+	switch {
+	case err == nil && m == n:
+		return m, nil
+	case h.interrupted.Load():
+		return m, errInterrupted
+	case err == nil:
+		err = h.fail(io.ErrUnexpectedEOF)
+	case isTimeout(err) && h.c.timedOut():
+		h.late = h.whole
+		err = h.fail(err)
+	case !h.c.peekAlive():
+		err = h.fail(io.ErrUnexpectedEOF)
+	default:
+		return m, err // the endpoint's: the exchange sees it when it reads
+	}
+	// The client's fault: the endpoint must not be waited for.
+	up.abort()
+	return m, err
 }

@@ -1,5 +1,7 @@
 package proxy
 
+import "time"
+
 // stream is the client's side of one exchange, whatever protocol it speaks.
 // The exchange's goroutine calls it, but for readBody, which the goroutine that
 // uploads a long body calls; it never runs beside itself.
@@ -10,8 +12,29 @@ type stream interface {
 	readBody(wait bool) ([]byte, error)
 	// requestTrailers are whole field lines, after readBody's io.EOF.
 	requestTrailers() []byte
-	// interruptBody makes a waiting readBody return.
+	// failed is what readBody has ended in but for io.EOF; late: because the
+	// whole request's time was up.
+	failed() (err error, late bool)
+	// stays reports whether a piece of body lies where it stays until the
+	// exchange ends.
+	stays(piece []byte) bool
+	// received and sent are octets of body.
+	received() int64
+	sent() int64
+	// beginUpload and endUpload enclose the time in which another goroutine
+	// reads the body; interruptBody makes its waiting readBody return.
+	beginUpload()
+	endUpload()
 	interruptBody()
+	// spliceRequest moves up to n octets of the request's body directly to the
+	// endpoint's connection; 0 and nil: that cannot be done.
+	spliceRequest(up *upConn, n int64) (int64, error)
+	// closeAfter ends the client's connection with this exchange.
+	closeAfter()
+	// resume lets a response be written after a time limit has struck.
+	resume()
+	// idle is how long the client may be silent within a request.
+	idle() time.Duration
 	// sendContinue answers Expect: 100-continue, once.
 	sendContinue() error
 	// sendInterim sends a 1xx response at once.
@@ -34,6 +57,9 @@ type stream interface {
 	canceled() bool
 	// hold gives a channel that is closed when the client goes away.
 	hold() <-chan struct{}
+	// hijack ends the protocol after a 101: the connection is the exchange's.
+	// early has been read from it already.
+	hijack() (c *conn, early []byte)
 }
 
 // pair is a field to add. The value is a view that lives as long as the

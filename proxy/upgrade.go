@@ -37,33 +37,27 @@ func (ex *exchange) switchProtocols(up *upConn) (failure, bool) {
 	if ex.req.upgrade == nil {
 		return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
 	}
-	if !ex.uploadOver() || ex.h1.failed != nil {
+	if !ex.uploadOver() || ex.clientFailed() {
 		return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
 	}
-	c := ex.h1.c
 	ex.begun = true
 	ex.rec.Status, ex.rec.Details = 101, "via_upstream"
 	ex.respond()
 	ex.addResp = append(ex.addResp, pair{"connection", upgradeValue}, pair{"upgrade", ex.resp.upgrade})
-	ex.h1.close = false
 	if err := ex.stream.sendHead(&ex.resp, ex.addResp, bodyNone, 0, false); err != nil {
 		return ex.canceledBy(), false
 	}
-	ex.h1.close = true
+	c, data := ex.stream.hijack()
 	// What the endpoint has sent behind its 101.
 	early := up.unread()
 	if ex.stream.flush() != nil || c.write(early) != nil {
 		return ex.canceledBy(), false
 	}
-	ex.h1.sent += int64(len(early))
 	up.in.r = up.in.w
-	if data := c.unread(); len(data) > 0 {
-		if up.write(data) != nil {
-			return failure{result: balancer.ResetLate}, false
-		}
-		ex.h1.got += int64(len(data))
-		c.in.r = c.in.w
+	if up.write(data) != nil {
+		return failure{result: balancer.ResetLate}, false
 	}
+	ex.extraSent, ex.extraReceived = int64(len(early)), int64(len(data))
 	ex.ln.counters.upgrades.Add(1)
 	ex.ln.counters.upgradesActive.Add(1)
 	defer ex.ln.counters.upgradesActive.Add(-1)
@@ -100,15 +94,15 @@ func (ex *exchange) tunnel(c *conn, up *upConn) {
 	go func() {
 		defer close(sent)
 		n := t.copy(up.tcp, c.tcp)
-		ex.h1.got += n
+		ex.extraReceived += n
 	}()
 	n := t.copy(c.tcp, up.tcp)
 	<-sent
 	close(stop)
 	<-watched
-	ex.h1.sent += n
-	ex.ln.counters.rx.Add(uint64(ex.h1.got))
-	ex.ln.counters.tx.Add(uint64(ex.h1.sent))
+	ex.extraSent += n
+	ex.ln.counters.rx.Add(uint64(ex.extraReceived))
+	ex.ln.counters.tx.Add(uint64(ex.extraSent))
 }
 
 // tunnel is an upgraded connection's shared state.

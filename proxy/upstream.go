@@ -225,7 +225,7 @@ func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
 	}
 	// The client has the head: all that is left is to end its connection, so
 	// that it sees the response cut short.
-	ex.h1.close = true
+	ex.stream.closeAfter()
 	_ = ex.stream.flush()
 	if isTimeout(err) {
 		ex.rec.Flags |= FlagSI
@@ -363,7 +363,7 @@ func (ex *exchange) idleLimit() time.Duration {
 	if t := ex.route.Spec.IdleTimeout; t > 0 {
 		return t
 	}
-	return max(ex.h1.c.streamIdle, 0)
+	return ex.stream.idle()
 }
 
 // remaining cuts a limit to what the route's own timeout leaves.
@@ -401,10 +401,16 @@ func (ex *exchange) clientFailure(error) (failure, bool) {
 		return ex.canceledBy(), true
 	}
 	ex.stopUpload()
-	if ex.h1.failed != nil {
+	if ex.clientFailed() {
 		return ex.canceledBy(), true
 	}
 	return failure{}, false
+}
+
+// clientFailed: the request's body has ended in an error.
+func (ex *exchange) clientFailed() bool {
+	err, _ := ex.stream.failed()
+	return err != nil
 }
 
 func (ex *exchange) canceledBy() failure {
