@@ -32,8 +32,8 @@ type Balancer struct {
 	// leaving are endpoints out of the table that still have leases, or
 	// upgraded connections whose drain time runs.
 	leaving []*Endpoint
-	applies uint64               // updates of a cluster, ever
-	fresh   []*Endpoint          // born in this Apply
+	applies uint64      // updates of a cluster, ever
+	fresh   []*Endpoint // born in this Apply
 	// overridden is 0 where no endpoint has an override.
 	overridden int
 	running    bool     // Run is there to publish what waits

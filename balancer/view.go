@@ -25,14 +25,28 @@ func (v *View) Listener(name string) *Listener { return v.listeners[name] }
 // Cluster returns the cluster of that name, or nil.
 func (v *View) Cluster(name string) *Cluster { return v.clusters[name] }
 
+// Clusters calls f for each cluster, in no order.
+func (v *View) Clusters(f func(*Cluster)) {
+	for _, c := range v.clusters {
+		f(c)
+	}
+}
+
+// Members are the cluster's endpoints of now, sorted by ID: a list that is never
+// written again, the same for as long as nobody joins, leaves or changes.
+func (c *Cluster) Members() []*Endpoint {
+	if list := c.members.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
 // Endpoints calls f for each endpoint of every cluster, for health. They are
 // those of now, not of the View's generation.
 func (v *View) Endpoints(f func(*Endpoint)) {
 	for _, c := range v.clusters {
-		if list := c.members.Load(); list != nil {
-			for _, e := range *list {
-				f(e)
-			}
+		for _, e := range c.Members() {
+			f(e)
 		}
 	}
 }

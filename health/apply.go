@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -27,11 +26,17 @@ type target struct {
 	settings *settings
 }
 
-// settings are a cluster's check. They are compared once per cluster and Apply;
-// the pointer stays the same for as long as the check does.
-type settings struct {
-	topology.HealthCheck
-	mark uint64
+// settings are a cluster's check; the pointer stays the same for as long as the
+// check does.
+type settings struct{ topology.HealthCheck }
+
+// group is a cluster as Apply last saw it.
+type group struct {
+	cluster  *topology.Cluster
+	members  []*balancer.Endpoint
+	settings *settings  // nil: nobody was checked yet
+	sessions []*session // of its endpoints
+	mark     uint64
 }
 
 // tcpConnect is for an endpoint that needs a probe and whose cluster names none.
@@ -56,42 +61,85 @@ type endpoint struct {
 // Apply checks the endpoints of v from now on: begins with new incarnations,
 // ends with those that are gone. Those whose check is as before are not
 // disturbed; where it, or the address, has changed they keep their state and are
-// checked again at once.
+// checked again at once. A cluster that has not changed costs a comparison.
 func (c *Checker) Apply(v *balancer.View) {
-	var all []endpoint
-	v.Endpoints(func(e *balancer.Endpoint) {
-		all = append(all, endpoint{e.Spec(), e.Cluster().Spec(), e.Address()})
-	})
-	c.apply(all)
-}
-
-func (c *Checker) apply(all []endpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mark++
+	var all []endpoint
+	v.Clusters(func(cl *balancer.Cluster) {
+		spec, members := cl.Spec(), cl.Members()
+		if g := c.clusters[spec.Name]; g != nil && g.cluster == spec && sameMembers(g.members, members) {
+			g.mark = c.mark
+			return
+		}
+		all = all[:0]
+		for _, e := range members {
+			all = append(all, endpoint{e.Spec(), spec, e.Address()})
+		}
+		c.applyCluster(spec, members, all)
+	})
+	c.sweep()
+	c.kick()
+}
+
+// sameMembers tells whether both are the same list, which is never written
+// again.
+func sameMembers(a, b []*balancer.Endpoint) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// applyCluster brings the sessions of one cluster in line. mu is held.
+func (c *Checker) applyCluster(cl *topology.Cluster, members []*balancer.Endpoint, all []endpoint) {
+	g := c.clusters[cl.Name]
+	if g == nil {
+		g = &group{}
+		c.clusters[cl.Name] = g
+	}
+	g.cluster, g.members, g.mark = cl, members, c.mark
+	was := g.settings
 	now := time.Now()
+	before := g.sessions
+	g.sessions = make([]*session, 0, len(all))
 	for _, e := range all {
 		if !wanted(e) {
 			continue
 		}
-		t := c.target(e)
-		s := c.sessions[t.id]
-		switch {
-		case s == nil:
-			c.begin(t, now)
-		case s.target != t:
-			c.change(s, t, now)
+		if g.settings == was {
+			g.settings = checkOf(cl, was)
 		}
-		c.sessions[t.id].mark = c.mark
+		s := c.sessions[e.spec.ID]
+		if s == nil || s.spec != e.spec || s.target.settings != g.settings {
+			t := targetOf(e, g.settings)
+			switch {
+			case s == nil:
+				s = c.begin(t, now)
+			case s.target != t:
+				c.change(s, t, now)
+			}
+			s.spec = e.spec
+		}
+		s.mark = c.mark
+		g.sessions = append(g.sessions, s)
 	}
-	for id, s := range c.sessions {
+	for _, s := range before {
 		if s.mark != c.mark {
 			c.end(s)
-			delete(c.sessions, id)
 		}
 	}
-	maps.DeleteFunc(c.clusters, func(_ string, s *settings) bool { return s.mark != c.mark })
-	c.kick()
+}
+
+// sweep ends what belongs to clusters that are gone. mu is held.
+func (c *Checker) sweep() {
+	for name, g := range c.clusters {
+		if g.mark == c.mark {
+			continue
+		}
+		for _, s := range g.sessions {
+			c.end(s)
+		}
+		delete(c.clusters, name)
+	}
 }
 
 // wanted tells whether an endpoint is checked. In a cluster of labels the
@@ -103,8 +151,7 @@ func wanted(e endpoint) bool {
 	return e.spec.NeedsProbe || e.cluster.Type != topology.Labels && len(e.cluster.HealthChecks) > 0
 }
 
-func (c *Checker) target(e endpoint) target {
-	st := c.settings(e.cluster)
+func targetOf(e endpoint, st *settings) target {
 	t := target{
 		id: e.spec.ID, cluster: e.cluster.Name, address: e.address,
 		scheme: e.spec.Scheme, tls: e.spec.TLS, paused: e.spec.Paused, settings: st,
@@ -139,28 +186,23 @@ func hostPort(a netip.AddrPort) string {
 	return net.JoinHostPort(a.Addr().String(), strconv.Itoa(int(a.Port())))
 }
 
-// settings are those of the cluster, by a pointer that changes with them. Envoy
-// has one check per cluster, so the first one counts.
-func (c *Checker) settings(cl *topology.Cluster) *settings {
-	known := c.clusters[cl.Name]
-	if known != nil && known.mark == c.mark {
-		return known // compared already
-	}
+// checkOf is the cluster's check: known where it is as before. Envoy has one
+// check per cluster, so the first one counts.
+func checkOf(cl *topology.Cluster, known *settings) *settings {
 	hc := tcpConnect
 	if len(cl.HealthChecks) > 0 {
 		hc = cl.HealthChecks[0]
 	}
 	if known == nil || !reflect.DeepEqual(known.HealthCheck, hc) {
-		known = &settings{HealthCheck: hc}
-		c.clusters[cl.Name] = known
+		return &settings{HealthCheck: hc}
 	}
-	known.mark = c.mark
 	return known
 }
 
-func (c *Checker) begin(t target, now time.Time) {
+func (c *Checker) begin(t target, now time.Time) *session {
 	s := &session{target: t}
 	c.sessions[t.id] = s
+	c.load += t.settings.load()
 	if s.state.joining(t.settings) {
 		c.waiting++
 	}
@@ -168,11 +210,13 @@ func (c *Checker) begin(t target, now time.Time) {
 		now = now.Add(c.random(j))
 	}
 	c.schedule(s, now)
+	return s
 }
 
 // change gives s its new target and has it checked at once.
 func (c *Checker) change(s *session, t target, now time.Time) {
 	c.waiting += boolToInt(s.state.joining(t.settings)) - boolToInt(s.state.joining(s.target.settings))
+	c.load += t.settings.load() - s.target.settings.load()
 	s.target = t
 	if s.cancel != nil {
 		s.again = true
@@ -185,6 +229,8 @@ func (c *Checker) change(s *session, t target, now time.Time) {
 
 func (c *Checker) end(s *session) {
 	s.gone = true
+	delete(c.sessions, s.target.id)
+	c.load -= s.target.settings.load()
 	if s.state.joining(s.target.settings) {
 		c.waiting--
 	}
@@ -203,6 +249,7 @@ func (c *Checker) unqueue(s *session) {
 // session is one incarnation that is checked. Checker.mu guards it.
 type session struct {
 	target target
+	spec   *topology.Endpoint // that target was made from
 	state  state
 	due    time.Time
 	cancel context.CancelFunc // of the check in flight; nil: none

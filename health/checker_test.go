@@ -135,6 +135,18 @@ func of(hc topology.HealthCheck, ids ...string) []endpoint {
 	return all
 }
 
+// apply is Apply of a View with these endpoints, of one cluster or none.
+func (c *Checker) apply(all []endpoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mark++
+	if len(all) > 0 {
+		c.applyCluster(all[0].cluster, nil, all)
+	}
+	c.sweep()
+	c.kick()
+}
+
 func at(ms ...int) []time.Duration {
 	var out []time.Duration
 	for _, n := range ms {
@@ -315,7 +327,7 @@ func TestGoneWhileChecked(t *testing.T) {
 		check(t, "news", f.news())
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if len(c.sessions)+len(c.clusters)+c.waiting+c.joining.inFlight+c.steady.inFlight != 0 {
+		if len(c.sessions)+len(c.clusters)+c.waiting+int(c.load)+c.joining.inFlight+c.steady.inFlight != 0 {
 			t.Errorf("left behind: %d sessions, %d clusters, %d waiting, %d and %d in flight",
 				len(c.sessions), len(c.clusters), c.waiting, c.joining.inFlight, c.steady.inFlight)
 		}
@@ -375,8 +387,8 @@ func TestTargetHostAndPort(t *testing.T) {
 		{"file: health_check_config", topology.Endpoint{HealthHost: "e", HealthPort: 81}, topology.HealthCheck{Host: "h", Port: 80}, topology.StaticType, "e", "81"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newChecker(Options{Report: func(balancer.Verdict) {}}, nil)
-			got := c.target(endpoint{&tt.e, &topology.Cluster{Name: "c", Type: tt.typ, HealthChecks: []topology.HealthCheck{tt.hc}}, addr})
+			cl := &topology.Cluster{Name: "c", Type: tt.typ, HealthChecks: []topology.HealthCheck{tt.hc}}
+			got := targetOf(endpoint{&tt.e, cl, addr}, checkOf(cl, nil))
 			if got.host != tt.host || fmt.Sprint(got.address.Port()) != tt.port {
 				t.Errorf("got host %q, port %d", got.host, got.address.Port())
 			}

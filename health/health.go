@@ -6,6 +6,10 @@
 // connect, HTTP or gRPC. The state machine is Envoy's (state.go), the pace
 // Envoy's for the file and quicker until the first success for labels (pace.go).
 //
+// All members of labels together are checked at most 500 times a second once
+// they have been ready: with more of them than that allows, the time between two
+// checks of one grows. What a file says is kept to.
+//
 // A check has a connection of its own, always: reuse_connection is not looked
 // at. A kept connection would not tell whether new ones are accepted, which is
 // what the proxy needs to know, and 5,000 of them cost more than they save.
@@ -64,10 +68,11 @@ type Checker struct {
 	// mu guards what follows; it is held for no I/O and no callback.
 	mu       sync.Mutex
 	sessions map[string]*session // by Endpoint.ID
-	clusters map[string]*settings
+	clusters map[string]*group
 	joining  lane
 	steady   lane
-	waiting  int // sessions in their quick start
+	waiting  int   // sessions in their quick start
+	load     int64 // checks in a thousand seconds that the labels ask for
 	mark     uint64
 }
 
@@ -101,7 +106,7 @@ func newChecker(o Options, probe func(context.Context, target) result) *Checker 
 		random:   func(n time.Duration) time.Duration { return rand.N(n) },
 		wake:     make(chan struct{}, 1),
 		sessions: map[string]*session{},
-		clusters: map[string]*settings{},
+		clusters: map[string]*group{},
 		joining:  lane{max: reserved},
 		steady:   lane{max: max(1, o.MaxConcurrent-reserved)},
 	}
@@ -180,7 +185,7 @@ func (c *Checker) finish(ctx context.Context, l *lane, s *session, t target, r r
 	before := s.state
 	pending := s.state.take(t.settings, r)
 	c.waiting += boolToInt(s.state.joining(t.settings)) - boolToInt(before.joining(t.settings))
-	rest := pace(t.settings, s.state, r, pending, c.waiting, traffic, c.random)
+	rest := pace(t.settings, s.state, r, pending, crowd{c.waiting, c.load}, traffic, c.random)
 	verdict, news := s.verdict(before, r)
 	c.mu.Unlock()
 

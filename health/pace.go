@@ -17,16 +17,47 @@ const (
 	quickCost = time.Millisecond
 )
 
+// crowd is how many share what checks may cost.
+type crowd struct {
+	waiting int   // endpoints in their quick start
+	load    int64 // checks in a thousand seconds that the labels ask for
+}
+
+// steadyLoad is how many checks in a thousand seconds the members of labels may
+// cost once they have been ready: a connect costs about 0.1 ms on both sides, and
+// a host with thousands of containers is to be next to idle when they are.
+const steadyLoad = 500 * 1000
+
+// load is what one endpoint adds to crowd.load. The file's word is kept to.
+func (s *settings) load() int64 {
+	if !s.Quick || s.Interval <= 0 {
+		return 0
+	}
+	return int64(1000 * time.Second / s.Interval)
+}
+
+// stretch makes a period longer where there are too many for it.
+func (c crowd) stretch(d time.Duration) time.Duration {
+	if c.load <= steadyLoad {
+		return d
+	}
+	return time.Duration(float64(d) * float64(c.load) / steadyLoad)
+}
+
 // pace is how long an endpoint rests after r, from the check's end. pending is
-// what state.take said, waiting how many endpoints are in their quick start.
-func pace(st *settings, s state, r result, pending bool, waiting int, traffic bool, random func(time.Duration) time.Duration) time.Duration {
+// what state.take said.
+func pace(st *settings, s state, r result, pending bool, c crowd, traffic bool, random func(time.Duration) time.Duration) time.Duration {
 	if s.joining(st) {
 		if n := s.attempts - 1; n < uint64(len(quickStart)) {
 			return quickStart[n]
 		}
-		return max(quickPeriod, time.Duration(waiting)*quickCost)
+		return max(quickPeriod, time.Duration(c.waiting)*quickCost)
 	}
-	return max(time.Millisecond, jittered(st, interval(st, r.kind == success, pending, traffic), random))
+	d := interval(st, r.kind == success, pending, traffic)
+	if st.Quick && !pending { // a doubt is settled at the usual pace
+		d = c.stretch(d)
+	}
+	return max(time.Millisecond, jittered(st, d, random))
 }
 
 // interval is HealthCheckerImplBase::interval: by the result, and by whether it

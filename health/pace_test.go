@@ -49,10 +49,40 @@ func TestInterval(t *testing.T) {
 
 func TestPaceJitterAndFloor(t *testing.T) {
 	st := &settings{HealthCheck: topology.HealthCheck{Interval: time.Second, IntervalJitter: 500 * time.Millisecond}}
-	if got := pace(st, state{}, result{}, false, 0, true, most); got != 1500*time.Millisecond-1 {
+	if got := pace(st, state{}, result{}, false, crowd{}, true, most); got != 1500*time.Millisecond-1 {
 		t.Errorf("interval_jitter: %v", got)
 	}
-	if got := pace(&settings{}, state{}, result{}, false, 0, true, least); got != time.Millisecond {
+	if got := pace(&settings{}, state{}, result{}, false, crowd{}, true, least); got != time.Millisecond {
 		t.Errorf("floor: %v", got)
+	}
+}
+
+// Thousands of members are not checked as often as one: 500 checks a second in
+// all. A doubt is settled at the usual pace, and the file's word is kept to.
+func TestManyAreCheckedLessOften(t *testing.T) {
+	label := &settings{topology.HealthCheck{Quick: true, Interval: 2 * time.Second}}
+	file := &settings{topology.HealthCheck{Interval: 2 * time.Second}}
+	ready := state{everHealthy: true}
+	of := func(n int64) crowd { return crowd{load: n * label.load()} }
+	for _, tt := range []struct {
+		name    string
+		st      *settings
+		members int64
+		r       result
+		pending bool
+		want    time.Duration
+	}{
+		{"1,000", label, 1000, result{}, false, 2 * time.Second},
+		{"5,000", label, 5000, result{}, false, 10 * time.Second},
+		{"5,000, one fails", label, 5000, result{kind: network}, true, 2 * time.Second},
+		{"5,000, one is down", label, 5000, result{kind: network}, false, 10 * time.Second},
+		{"a file's", file, 5000, result{}, false, 2 * time.Second},
+	} {
+		if got := pace(tt.st, ready, tt.r, tt.pending, of(tt.members), true, least); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	if n := file.load(); n != 0 {
+		t.Errorf("an endpoint of the file adds %d", n)
 	}
 }

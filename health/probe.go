@@ -72,9 +72,15 @@ func (p *prober) tcp(ctx context.Context, t target) result {
 	}
 }
 
+// dialer spares the settings of keep-alive: no check lives that long.
+var dialer = net.Dialer{KeepAlive: -1}
+
 func dial(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", a.String())
+	conn, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, a)
+	if err != nil {
+		return nil, err // not a nil *net.TCPConn
+	}
+	return conn, nil
 }
 
 // failure is a check that got no answer. ctx tells a timeout of ours.

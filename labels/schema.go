@@ -175,7 +175,7 @@ var schema = []key{
 			return func(p *ClusterPolicy) { p.HealthStatus = r }, fs
 		}},
 	{name: "health.interval", scope: ScopeCluster, example: "5s", initial: "2s",
-		meaning: "The time between probes of a member that is ready, at least `10ms`; until it is, after 5, 10, 20, 40, then every 100 ms.",
+		meaning: "The time between probes of a member that is ready, at least `10ms`; until it is, after 5, 10, 20, 40, then every 100 ms. All members together are probed at most 500 times a second: with thousands of them the time grows.",
 		cluster: durationKey(10*time.Millisecond, func(p *ClusterPolicy) *time.Duration { return &p.HealthInterval })},
 	{name: "health.timeout", scope: ScopeCluster, example: "500ms", initial: "1s",
 		meaning: "How long a probe may take.",
