@@ -20,6 +20,31 @@ var errStreamDead = errors.New("the event stream is dead")
 // networks, hardly a container can be reached.
 const selfRetry = time.Second
 
+// An engine drops events in silence for a reader that is far behind, which is
+// what a burst makes of one. So a burst is followed by a list: manyEvents within
+// burstWindow, and then nothing for calm. Where it does not calm down, the
+// regular list has to do.
+const (
+	manyEvents  = 128
+	burstWindow = time.Second
+	calm        = 250 * time.Millisecond
+)
+
+// burst counts the events of the present window.
+type burst struct {
+	began time.Time
+	n     int
+}
+
+// add takes an event in and reports whether it belongs to a burst.
+func (b *burst) add(came time.Time) bool {
+	if came.Sub(b.began) > burstWindow {
+		*b = burst{began: came}
+	}
+	b.n++
+	return b.n >= manyEvents
+}
+
 // session is one connection to the engine. Its fields belong to Run's
 // goroutine; what its other goroutines find comes back by the channels, which
 // have room for all that can be under way, so that nobody waits at the end.
@@ -40,6 +65,8 @@ type session struct {
 	pinging            bool
 	first              bool // no list of this session has been applied
 	nextList, lastWord time.Time
+	burst              burst
+	calmAt             time.Time // when to list after a burst; zero: there was none
 	refineAt           time.Time // when a refinement is to be shown; zero: none waits
 }
 
@@ -157,6 +184,9 @@ func (s *session) missed() error {
 
 // dispatch starts what is wanted: lists, inspects, pings.
 func (s *session) dispatch(now time.Time) {
+	if !s.calmAt.IsZero() && !now.Before(s.calmAt) {
+		s.calmAt, s.nextList = time.Time{}, now
+	}
 	if !s.listing && !now.Before(s.nextList) {
 		s.listing = true
 		s.nextList = now.Add(jitter(s.w.o.Resync))
@@ -220,6 +250,7 @@ func (s *session) untilNext(now time.Time) time.Duration {
 	}
 	earlier(s.w.members.agenda.next())
 	earlier(s.refineAt)
+	earlier(s.calmAt)
 	if !s.pinging {
 		earlier(s.lastWord.Add(s.silence()))
 	}
@@ -242,6 +273,9 @@ func (s *session) takeEvents() error {
 			w.since = at
 		}
 		w.note(func(st *topology.EngineStatus) { st.Events++; st.LastEvent = a.came })
+		if s.burst.add(a.came) {
+			s.calmAt = a.came.Add(calm)
+		}
 		if a.network && (a.id == w.self.ContainerID || a.id == w.lender) {
 			s.selfAgain = true
 		}
