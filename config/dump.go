@@ -78,6 +78,7 @@ func Listener(l *topology.Listener) *listener.Listener {
 		MergeSlashes:              h.MergeSlashes,
 		StripMatchingHostPort:     h.StripMatchingPort,
 		RequestHeadersTimeout:     limitMessage(h.HeadTimeout),
+		RequestTimeout:            some(h.RequestTimeout),
 		StreamIdleTimeout:         limitMessage(h.StreamIdleTimeout),
 	}
 	if h.ServerName != defaultServerName {

@@ -125,7 +125,7 @@ func (g generator) listener(name string, port uint16) topology.Listener {
 		NormalizePath: g.bool(), MergeSlashes: g.bool(), IgnorePort: g.bool(), AcceptHTTP10: true, EnvoyHeaders: true,
 		MaxHeadBytes: kb << 10, MaxTargetBytes: kb << 10, MaxHeadFields: maybe(g, 1, 200),
 		HeadTimeout: maybe(g, off, time.Second), IdleTimeout: maybe(g, off, time.Minute), StreamIdleTimeout: maybe(g, off, 1500*time.Millisecond),
-		MaxRequestsPerConn: maybe(g, uint32(1), 1000),
+		MaxRequestsPerConn: maybe(g, uint32(1), 1000), RequestTimeout: maybe(g, time.Minute),
 	}
 	if kb == 0 {
 		l.HTTP.MaxTargetBytes = defaultHeadBytes

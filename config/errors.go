@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,4 +43,17 @@ func (e Errors) sorted() error {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason, b.Reason))
 	})
 	return slices.Compact(e)
+}
+
+// All are the errors of a file as they are in err; one that is of another kind
+// (the file cannot be read) is one without a line.
+func All(err error) Errors {
+	var all Errors
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &all):
+		return all
+	}
+	return Errors{{Reason: err.Error()}}
 }

@@ -87,6 +87,7 @@ func (c *converter) manager(m *hcm.HttpConnectionManager, out *topology.Listener
 		MaxHeadFields:      int(common.GetMaxHeadersCount().GetValue()),
 		MaxTargetBytes:     head, // Envoy has no limit of its own for it
 		HeadTimeout:        limit(m.GetRequestHeadersTimeout()),
+		RequestTimeout:     or(m.GetRequestTimeout(), 0),
 		IdleTimeout:        limit(common.GetIdleTimeout()),
 		StreamIdleTimeout:  limit(m.GetStreamIdleTimeout()),
 		MaxRequestsPerConn: common.GetMaxRequestsPerConnection().GetValue(),

@@ -39,7 +39,7 @@ var fields = table(map[string]string{
 	hcmType: "codec_type stat_prefix route_config http_filters server_name server_header_transformation " +
 		"use_remote_address xff_num_trusted_hops skip_xff_append via generate_request_id preserve_external_request_id " +
 		"normalize_path merge_slashes strip_matching_host_port strip_any_host_port max_request_headers_kb " +
-		"common_http_protocol_options http_protocol_options request_headers_timeout stream_idle_timeout upgrade_configs",
+		"common_http_protocol_options http_protocol_options request_headers_timeout request_timeout stream_idle_timeout upgrade_configs",
 	hcmType + ".UpgradeConfig": "upgrade_type enabled",
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name typed_config",
 	routerType: "",
