@@ -30,6 +30,12 @@ func (s *Server) table() []endpoint {
 		{path: "/ready", help: "200 LIVE, or 503 and the state", serve: s.ready},
 		{path: "/server_info", help: "version, state and uptime (JSON)", serve: s.serverInfo},
 		{path: "/clusters", help: "clusters and their endpoints", params: []param{format}, serve: s.clusters},
+		{path: "/config_dump", help: "what the configuration file said, and what labels made of it (JSON)", params: []param{
+			{"resource", "only this list, as static_clusters"},
+			{"mask", "only these fields, a FieldMask"},
+			{"name_regex", "only what has such a name"},
+			{"include_eds", "the endpoints, too"},
+		}, serve: s.configDump},
 		{path: "/listeners", help: "listeners and their addresses", params: []param{format}, serve: s.listeners},
 		{path: "/stats", help: "counters and gauges", params: []param{
 			{"format", "text, json or prometheus"},
@@ -45,6 +51,7 @@ func (s *Server) table() []endpoint {
 		{path: "/lb/v1/listeners", help: "listeners (JSON)", serve: s.apiListeners},
 		{path: "/lb/v1/traces", help: "every decision about each labelled container (JSON)",
 			params: []param{{"container", "only this one"}}, serve: s.apiTraces},
+		{path: "/lb/v1/config", help: "how the configuration file does, and what is wrong with it (JSON)", serve: s.fileStatus},
 		{path: "/lb/v1/in_flight", help: "requests in flight on a container (JSON)", params: []param{container}, serve: s.apiInFlight},
 
 		{path: "/lb/v1/drain", post: true, help: "take a container out of rotation; what is in flight finishes",

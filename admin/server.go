@@ -42,6 +42,8 @@ type Options struct {
 	Docker func() []topology.EngineStatus
 	// DNS is how the resolver does; nil: not watched.
 	DNS func() DNSStatus
+	// File is the bootstrap file; nil: none was given.
+	File File
 	// Proxy is the data plane's counters, one entry per listener; nil: none.
 	Proxy func() []ListenerCounters
 	// Joins is fed by the balancer's OnJoin; nil: no histogram.
