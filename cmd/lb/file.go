@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dockerlb/dockerlb/admin"
 	"github.com/dockerlb/dockerlb/config"
 	"github.com/dockerlb/dockerlb/topology"
 )
@@ -45,6 +46,14 @@ func (o *runOptions) configPath() string {
 		return ""
 	}
 	return o.file.Status().Path
+}
+
+// adminFile is the file as the admin port shows it.
+func (o *runOptions) adminFile() admin.File {
+	if o.file == nil {
+		return nil
+	}
+	return o.file
 }
 
 // engineSocket is where an engine is looked for that nobody named.
