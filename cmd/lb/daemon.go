@@ -112,7 +112,7 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	d.admin, err = admin.New(admin.Options{
 		Address: o.admin, Balancer: d.balancer, Table: d.control.Table, Ready: d.control.Ready,
 		Docker: d.engineStatus,
-		DNS:    d.dnsStatus, Proxy: d.listenerCounters, Joins: joins,
+		DNS:    d.dnsStatus, File: o.adminFile(), Proxy: d.listenerCounters, Joins: joins,
 		Token: token, Hosts: o.adminHosts,
 		Quit:        sync.OnceFunc(func() { close(d.quit) }),
 		LogLevel:    func() string { return log.GetLevel().String() },
