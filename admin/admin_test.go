@@ -28,6 +28,7 @@ type fakeBalancer struct {
 	mu        sync.Mutex
 	overrides []balancer.Override
 	inFlight  int
+	drainBy   time.Time
 }
 
 func (f *fakeBalancer) Snapshot() balancer.Snapshot { return f.snap }
@@ -46,6 +47,12 @@ func (f *fakeBalancer) InFlight(string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.inFlight
+}
+
+func (f *fakeBalancer) DrainDeadline(string) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drainBy
 }
 
 // example is a balancer with one cluster of labels, one of a file, and every

@@ -113,7 +113,8 @@ type Endpoint struct {
 	Since       *time.Time `json:"since,omitempty"`
 	Unconfirmed bool       `json:"unconfirmed,omitempty"` // by DNS
 	Flags       string     `json:"health_flags"`
-	Weight      uint32     `json:"weight"` // in force
+	Weight      uint32     `json:"weight"`            // in force
+	Configured  uint32     `json:"weight_configured"` // by the label or the file
 	Tier        uint32     `json:"tier"`
 	Zone        string     `json:"zone,omitempty"`
 	// Drained and WeightSet tell an operator's hand.
@@ -200,6 +201,9 @@ type Step struct {
 type InFlight struct {
 	Container string `json:"container"`
 	InFlight  int    `json:"in_flight"`
+	// DrainLeftMS is the time until upgraded connections that are still open
+	// are cut (lb.drain); left out where nothing is cut.
+	DrainLeftMS float64 `json:"drain_left_ms,omitempty"`
 }
 
 func (s *Server) writeJSON(w http.ResponseWriter, v any) {
@@ -297,7 +301,7 @@ func endpointJSON(cluster string, e *balancer.EndpointStatus) Endpoint {
 		Source: e.Source.String(), Scheme: string(e.Scheme),
 		Container: e.ContainerName, ContainerID: e.Container, Engine: e.Engine,
 		State: string(e.State), Why: e.Why, Since: when(e.Since), Unconfirmed: e.Unconfirmed, Flags: healthFlags(e),
-		Weight: e.EffectiveWeight, Tier: e.Tier, Zone: e.Zone,
+		Weight: e.EffectiveWeight, Configured: e.Weight, Tier: e.Tier, Zone: e.Zone,
 		Drained: e.OverrideDrain, WeightSet: e.OverrideWeight != nil,
 		EjectedUntil: when(e.EjectedUntil), JoinMS: milliseconds(e.JoinTook),
 		Requests: e.RqTotal, RequestsActive: e.RqActive, Successes: e.RqSuccess, Errors: e.RqError, Timeouts: e.RqTimeout,

@@ -109,6 +109,11 @@ func (c *Client) Weight(ctx context.Context, container string, weight uint32) (I
 	})
 }
 
+// DefaultWeight lifts a weight that was set.
+func (c *Client) DefaultWeight(ctx context.Context, container string) (InFlight, error) {
+	return post(ctx, c, "/lb/v1/weight", url.Values{"container": {container}, "weight": {"default"}})
+}
+
 // Ready asks /ready: the state's word and, where it is not LIVE, why.
 func (c *Client) Ready(ctx context.Context) (live bool, state, reason string, err error) {
 	res, err := c.do(ctx, http.MethodGet, "/ready", nil)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -23,9 +24,13 @@ func (s *Server) setDrain(w http.ResponseWriter, r *http.Request, drain bool) {
 
 func (s *Server) weight(w http.ResponseWriter, r *http.Request) {
 	text := r.Form.Get("weight")
+	if text == "default" {
+		s.override(w, r, balancer.Override{DefaultWeight: true})
+		return
+	}
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || n > maxWeight {
-		s.fail(w, http.StatusBadRequest, fmt.Sprintf("weight %q: want a number from 0 to %d\n", text, maxWeight))
+		s.fail(w, http.StatusBadRequest, fmt.Sprintf("weight %q: want a number from 0 to %d, or default\n", text, maxWeight))
 		return
 	}
 	weight := uint32(n)
@@ -43,7 +48,7 @@ func (s *Server) override(w http.ResponseWriter, r *http.Request, o balancer.Ove
 		return
 	}
 	s.o.Log.WithFields(logrus.Fields{"container": o.Container, "peer": r.RemoteAddr}).Infof("operator: %s", r.URL.Path)
-	s.writeJSON(w, InFlight{Container: o.Container, InFlight: s.o.Balancer.InFlight(o.Container)})
+	s.writeJSON(w, s.inFlight(o.Container))
 }
 
 func (s *Server) apiInFlight(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +57,15 @@ func (s *Server) apiInFlight(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusBadRequest, "container: give its name, id or short id\n")
 		return
 	}
-	s.writeJSON(w, InFlight{Container: container, InFlight: s.o.Balancer.InFlight(container)})
+	s.writeJSON(w, s.inFlight(container))
+}
+
+func (s *Server) inFlight(container string) InFlight {
+	out := InFlight{Container: container, InFlight: s.o.Balancer.InFlight(container)}
+	if at := s.o.Balancer.DrainDeadline(container); !at.IsZero() {
+		out.DrainLeftMS = max(milliseconds(time.Until(at)), 0)
+	}
+	return out
 }
 
 func (s *Server) healthcheckFail(w http.ResponseWriter, r *http.Request) { s.setFailed(w, r, true) }
@@ -72,8 +85,17 @@ func (s *Server) drainListeners(w http.ResponseWriter, r *http.Request) {
 		s.notHere(w, r)
 		return
 	}
+	graceful, skipExit := r.Form.Has("graceful"), r.Form.Has("skip_exit")
+	switch {
+	case skipExit && !graceful:
+		s.fail(w, http.StatusBadRequest, "skip_exit requires graceful\n")
+		return
+	case r.Form.Has("inboundonly"):
+		s.fail(w, http.StatusBadRequest, "inboundonly: listeners have no traffic_direction here\n")
+		return
+	}
 	s.o.Log.WithField("peer", r.RemoteAddr).Warn("operator: /drain_listeners")
-	s.o.DrainListeners(r.Form.Has("graceful"))
+	s.o.DrainListeners(graceful, skipExit)
 	fmt.Fprintln(w, "OK")
 }
 

@@ -50,7 +50,7 @@ func TestInFlight(t *testing.T) {
 	if err := json.Unmarshal(ask(t, s, "GET", "/lb/v1/in_flight?container=web-1", nil).Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if want := (InFlight{"web-1", 3}); got != want {
+	if want := (InFlight{Container: "web-1", InFlight: 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -61,7 +61,9 @@ func TestCallbacks(t *testing.T) {
 	s, _ := newServer(t, func(o *Options) {
 		o.Quit = func() { calls = append(calls, "quit") }
 		o.FailHealth = func(fail bool) { calls = append(calls, fmt.Sprintf("fail=%v", fail)) }
-		o.DrainListeners = func(graceful bool) { calls = append(calls, fmt.Sprintf("drain graceful=%v", graceful)) }
+		o.DrainListeners = func(graceful, skipExit bool) {
+			calls = append(calls, fmt.Sprintf("drain graceful=%v skip=%v", graceful, skipExit))
+		}
 		o.LogLevel = func() string { return level }
 		o.SetLogLevel = func(l string) error { level = l; return nil }
 	})
@@ -69,8 +71,9 @@ func TestCallbacks(t *testing.T) {
 		{"/quitquitquit", "OK\n", "quit"},
 		{"/healthcheck/fail", "OK\n", "fail=true"},
 		{"/healthcheck/ok", "OK\n", "fail=false"},
-		{"/drain_listeners", "OK\n", "drain graceful=false"},
-		{"/drain_listeners?graceful", "OK\n", "drain graceful=true"},
+		{"/drain_listeners", "OK\n", "drain graceful=false skip=false"},
+		{"/drain_listeners?graceful", "OK\n", "drain graceful=true skip=false"},
+		{"/drain_listeners?graceful&skip_exit", "OK\n", "drain graceful=true skip=true"},
 		{"/logging", "active loggers:\n  lb: info\n", ""},
 		{"/logging?level=debug", "active loggers:\n  lb: debug\n", ""},
 		{"/logging?level=critical", "active loggers:\n  lb: critical\n", ""},
@@ -83,6 +86,15 @@ func TestCallbacks(t *testing.T) {
 	}
 	if level != "fatal" {
 		t.Errorf("critical is %q for the logger, want fatal", level)
+	}
+	calls = nil
+	for target, text := range map[string]string{
+		"/drain_listeners?skip_exit":   "skip_exit requires graceful\n",
+		"/drain_listeners?inboundonly": "inboundonly: listeners have no traffic_direction here\n",
+	} {
+		if w := ask(t, s, "POST", target, nil); w.Code != 400 || w.Body.String() != text || len(calls) > 0 {
+			t.Errorf("%s: %d %q, calls %q", target, w.Code, w.Body, calls)
+		}
 	}
 	if w := ask(t, s, "POST", "/logging?level=loud", nil); w.Code != 400 || !strings.HasPrefix(w.Body.String(), "usage: ") {
 		t.Errorf("a level that does not exist: %d %q", w.Code, w.Body)

@@ -58,12 +58,15 @@ func (s *Server) table() []endpoint {
 			params: []param{container}, serve: s.drain},
 		{path: "/lb/v1/undrain", post: true, help: "take it in again", params: []param{container}, serve: s.undrain},
 		{path: "/lb/v1/weight", post: true, help: "set a container's weight",
-			params: []param{container, {"weight", "0 to 1000; 0 takes no traffic"}}, serve: s.weight},
+			params: []param{container, {"weight", "0 to 1000; 0 takes no traffic; default lifts it"}}, serve: s.weight},
 
-		{path: "/healthcheck/fail", post: true, help: "make /ready answer 503", serve: s.healthcheckFail},
+		{path: "/healthcheck/fail", post: true, help: "make /ready answer 503, and tell connections to close", serve: s.healthcheckFail},
 		{path: "/healthcheck/ok", post: true, help: "undo /healthcheck/fail", serve: s.healthcheckOK},
 		{path: "/drain_listeners", post: true, help: "close the listeners",
-			params: []param{{"graceful", "tell connections to close, keep accepting for the drain delay, then close"}}, serve: s.drainListeners},
+			params: []param{
+				{"graceful", "tell connections to close, keep accepting for the drain delay, then close"},
+				{"skip_exit", "with graceful: never close"},
+			}, serve: s.drainListeners},
 		{path: "/logging", post: true, help: "show or set the log level",
 			params: []param{{"level", "trace, debug, info, warning, error, critical or off"}}, serve: s.logging},
 		{path: "/quitquitquit", post: true, help: "end the process, gracefully", serve: s.quit},

@@ -64,7 +64,7 @@ func TestMethodNotAllowed(t *testing.T) {
 func TestEveryEndpointAnswers(t *testing.T) {
 	s, _ := newServer(t, func(o *Options) {
 		o.Quit = func() {}
-		o.DrainListeners = func(bool) {}
+		o.DrainListeners = func(bool, bool) {}
 		o.LogLevel = func() string { return "info" }
 		o.SetLogLevel = func(string) error { return nil }
 	})

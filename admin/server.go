@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,13 +26,17 @@ type Balancer interface {
 	Snapshot() balancer.Snapshot
 	Override(balancer.Override) error
 	InFlight(container string) int
+	DrainDeadline(container string) time.Time
 }
 
 // Options is what New needs. Functions may be nil where noted; all of them are
 // called from any goroutine.
 type Options struct {
 	// Address is what to listen on; port 0 picks one (tests).
-	Address  netip.AddrPort
+	Address netip.AddrPort
+	// Listener, if set, is used instead of listening on Address: it was handed
+	// over by another process. It is the server's from then on.
+	Listener *net.TCPListener
 	Balancer Balancer
 	// Table is the newest table, nil before the first.
 	Table func() *topology.Table
@@ -57,9 +62,11 @@ type Options struct {
 	Hosts []string
 
 	// What the operator can do to the process; nil: 501.
-	Quit           func()                 // /quitquitquit
-	FailHealth     func(fail bool)        // /healthcheck/fail and /ok, after /ready has changed
-	DrainListeners func(graceful bool)    // /drain_listeners
+	Quit       func()          // /quitquitquit
+	FailHealth func(fail bool) // /healthcheck/fail and /ok, after /ready has changed
+	// DrainListeners is /drain_listeners: at once; or gracefully, and then
+	// without closing the listeners where skipExit is set. It does not wait.
+	DrainListeners func(graceful, skipExit bool)
 	LogLevel       func() string          // the level in force
 	SetLogLevel    func(lvl string) error // /logging
 
@@ -133,6 +140,7 @@ const (
 type Server struct {
 	o         Options
 	tokenSum  [sha256.Size]byte
+	socket    *net.TCPListener // beneath listener
 	listener  net.Listener
 	registry  *prometheus.Registry
 	baseline  baseline
@@ -152,12 +160,16 @@ func New(o Options) (*Server, error) {
 	if o.Start.IsZero() {
 		o.Start = time.Now()
 	}
-	l, err := net.Listen("tcp", o.Address.String())
-	if err != nil {
-		return nil, fmt.Errorf("admin: cannot listen on %s: %w (--admin-listen chooses another address)", o.Address, cause(err))
+	l := o.Listener
+	if l == nil {
+		var err error
+		if l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(o.Address)); err != nil {
+			return nil, fmt.Errorf("admin: cannot listen on %s: %w (--admin-listen chooses another address)", o.Address, cause(err))
+		}
 	}
 	s := &Server{
 		o:        o,
+		socket:   l,
 		tokenSum: sha256.Sum256([]byte(o.Token)),
 		listener: newLimitListener(l, maxConnections, loopbackConnections),
 	}
@@ -180,6 +192,9 @@ func (s *Server) Addr() netip.AddrPort {
 	a := s.listener.Addr().(*net.TCPAddr).AddrPort()
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
+
+// Socket is the listening socket, to be handed over; it stays the server's.
+func (s *Server) Socket() syscall.Conn { return s.socket }
 
 // SetDraining makes /ready answer 503 DRAINING for the rest of the process's
 // life. The port itself stays open until Run's ctx is done, so that the end can

@@ -135,6 +135,8 @@ type Override struct {
 	Container string // id, short id or name
 	Drain     *bool  // true: drain; false: undrain
 	Weight    *uint32
+	// DefaultWeight lifts what Weight has set: the label's counts again.
+	DefaultWeight bool
 }
 
 // EndpointState is where an endpoint stands, in one word, as list shows it.

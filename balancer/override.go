@@ -36,6 +36,9 @@ func (b *Balancer) Override(o Override) error {
 			w := *o.Weight
 			e.override.weight = &w
 		}
+		if o.DefaultWeight {
+			e.override.weight = nil
+		}
 		touched[e.cluster] = true
 		b.overridden++ // at least; inherit counts
 	}
@@ -62,6 +65,27 @@ func (b *Balancer) InFlight(container string) int {
 		}
 	}
 	return n
+}
+
+// DrainDeadline is when the upgraded connections that are still open to the
+// container will be cut, the latest of its endpoints'; zero: it is not draining,
+// or nothing is ever cut.
+func (b *Balancer) DrainDeadline(container string) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var latest time.Time
+	look := func(e *Endpoint) {
+		if at := e.DrainDeadline(); e.named(container) && e.active.Load() > 0 && at.After(latest) {
+			latest = at
+		}
+	}
+	for _, e := range b.byID {
+		look(e)
+	}
+	for _, e := range b.leaving {
+		look(e)
+	}
+	return latest
 }
 
 // heaviest is the largest weight that an operator may set.

@@ -38,6 +38,15 @@ func TestOverride(t *testing.T) {
 	if s := status(); s.EffectiveWeight != 5 || s.OverrideWeight == nil || s.Weight != 1 || !member(t, b, "a").DrainDeadline().IsZero() {
 		t.Errorf("undrained with a weight: %+v", s)
 	}
+	if err := b.Override(Override{Container: "a", DefaultWeight: true}); err != nil {
+		t.Fatal(err)
+	}
+	if s := status(); s.EffectiveWeight != 1 || s.OverrideWeight != nil {
+		t.Errorf("the weight was lifted: %+v", s)
+	}
+	if err := b.Override(Override{Container: "a", Weight: &five}); err != nil {
+		t.Fatal(err)
+	}
 	// It ends with the incarnation.
 	b.Apply(tableOf(cluster(endpoint("a2", func(e *topology.Endpoint) { e.Container, e.ContainerName = member(t, b, "a").Spec().Container, "a" }), endpoint("b"))))
 	if s := status(); s.EffectiveWeight != 1 || s.OverrideWeight != nil {

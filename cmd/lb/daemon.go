@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/dockerlb/dockerlb/control"
 	"github.com/dockerlb/dockerlb/dnswatch"
 	"github.com/dockerlb/dockerlb/dockerwatch"
+	"github.com/dockerlb/dockerlb/handover"
 	"github.com/dockerlb/dockerlb/health"
 	"github.com/dockerlb/dockerlb/proxy"
 	"github.com/dockerlb/dockerlb/topology"
@@ -35,16 +37,32 @@ type daemon struct {
 	dns      *dnswatch.Watcher
 	control  *control.Control
 	admin    *admin.Server
+	joins    *admin.JoinHistogram
 
-	quit chan struct{} // closed by /quitquitquit
+	gate      *gate               // between control and proxy
+	successor *handover.Successor // we are to take over; nil: nobody is there
+	token     string              // of the admin port
+
+	quit  chan struct{} // closed by /quitquitquit
+	taken chan int      // the process that has taken over from us
 }
 
 // newDaemon makes every room. The only thing that it opens is the admin port,
-// so that a second lb on the machine fails before it does anything.
+// so that a second lb on the machine fails before it does anything; where there
+// is a process to take over from, that is left for later.
 func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
-	d = &daemon{o: o, log: log, quit: make(chan struct{})}
-	room := func(name string) *logrus.Entry { return log.WithField("room", name) }
-	joins := &admin.JoinHistogram{}
+	d = &daemon{o: o, log: log, joins: &admin.JoinHistogram{}, quit: make(chan struct{}), taken: make(chan int, 1)}
+	room := d.room
+	joins := d.joins
+	if err := d.greet(); err != nil {
+		return nil, err
+	}
+	successor := d.successor
+	defer func() {
+		if err != nil && successor != nil {
+			successor.Close()
+		}
+	}()
 
 	pools, err := proxy.NewPools(proxy.PoolOptions{MaxIdle: o.maxIdle})
 	if err != nil {
@@ -81,8 +99,9 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 		Log:   room("health"),
 	})
 
+	d.gate = newGate(d.proxy, d.successor == nil)
 	sources := control.Options{
-		Balancer: d.balancer, Proxy: d.proxy, Health: d.health, Defaults: o.defaults(), Log: room("control"),
+		Balancer: d.balancer, Proxy: d.gate, Health: d.health, Defaults: o.defaults(), Log: room("control"),
 	}
 	if o.file != nil {
 		o.file.SetLog(room("config"))
@@ -104,37 +123,51 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	sources.DNS = d.dns
 	d.control = control.New(sources)
 
-	token := o.adminToken
-	if token == "" {
-		token = admin.NewToken()
-		room("admin").WithField("token", token).Info("no admin token was given (--admin-token-file, LB_ADMIN_TOKEN): this one is good until the end of the process")
+	d.token = o.adminToken
+	if d.token == "" {
+		d.token = admin.NewToken()
+		room("admin").WithField("token", d.token).Info("no admin token was given (--admin-token-file, LB_ADMIN_TOKEN): this one is good until the end of the process")
 	}
+	if d.successor == nil {
+		if err := d.openAdmin(nil); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// room is the log of one room.
+func (d *daemon) room(name string) *logrus.Entry { return d.log.WithField("room", name) }
+
+// openAdmin makes the admin port, of a socket that was handed over or of a new
+// one.
+func (d *daemon) openAdmin(inherited *net.TCPListener) (err error) {
+	o := d.o
 	d.admin, err = admin.New(admin.Options{
-		Address: o.admin, Balancer: d.balancer, Table: d.control.Table, Ready: d.control.Ready,
+		Address: o.admin, Listener: inherited, Balancer: d.balancer, Table: d.control.Table, Ready: d.control.Ready,
 		Docker: d.engineStatus,
-		DNS:    d.dnsStatus, File: o.adminFile(), Proxy: d.listenerCounters, Joins: joins,
-		Token: token, Hosts: o.adminHosts,
-		Quit:        sync.OnceFunc(func() { close(d.quit) }),
-		LogLevel:    func() string { return log.GetLevel().String() },
-		SetLogLevel: func(level string) error { return setLevel(log, level) },
-		Version:     version,
+		DNS:    d.dnsStatus, File: o.adminFile(), Proxy: d.listenerCounters, Joins: d.joins,
+		Token: d.token, Hosts: o.adminHosts,
+		Quit:           sync.OnceFunc(func() { close(d.quit) }),
+		FailHealth:     d.proxy.SetFailing,
+		DrainListeners: d.drainListeners,
+		LogLevel:       func() string { return d.log.GetLevel().String() },
+		SetLogLevel:    func(level string) error { return setLevel(d.log, level) },
+		Version:        buildVersion(),
 		CommandLine: admin.CommandLine{
 			ConfigPath: o.configPath(), LogLevel: o.logLevel, LogFormat: o.logFormat, Concurrency: runtime.GOMAXPROCS(0),
 			DrainTime: o.drainDelay, Shutdown: o.shutdown, Node: o.instance,
 		},
-		Log: room("admin"),
+		Log: d.room("admin"),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
+	return err
 }
 
 // run serves until a signal, ctx's end, /quitquitquit, or a room that fails;
 // only the last is an error.
 func (d *daemon) run(ctx context.Context, signals <-chan os.Signal, started func(*daemon)) error {
 	defer d.pools.Close()
-	d.log.WithFields(logrus.Fields{"version": buildVersion().Version, "admin": d.admin.Addr().String(), "engine": d.engineName()}).Info("lb starts")
+	d.log.WithFields(logrus.Fields{"version": buildVersion().Version, "admin": d.adminAddr(), "engine": d.engineName()}).Info("lb starts")
 	// The rooms outlive ctx: they are needed while requests in flight finish.
 	rooms := newGroup(context.WithoutCancel(ctx))
 	rooms.run("balancer", func(ctx context.Context) error { d.balancer.Run(ctx); return nil })
@@ -148,7 +181,28 @@ func (d *daemon) run(ctx context.Context, signals <-chan os.Signal, started func
 		defer reloadOnHangup(d.o.file)()
 	}
 	rooms.run("control", d.control.Run)
-	rooms.run("admin", d.admin.Run)
+	if d.successor != nil {
+		if err := d.takeOver(ctx, signals, rooms); err != nil {
+			_ = d.proxy.Shutdown(ctx) // what was opened, if anything
+			if why := rooms.end(); why != nil || errors.Is(err, errGaveUp) {
+				return why
+			}
+			return err
+		}
+	}
+	adminPort, endAdmin := context.WithCancel(rooms.ctx)
+	defer endAdmin()
+	rooms.run("admin", func(ctx context.Context) error {
+		if err := d.admin.Run(adminPort); err != nil {
+			return err
+		}
+		<-ctx.Done() // another process may serve it by now
+		return nil
+	})
+	if d.o.takeover {
+		d.confirmTaken()
+		rooms.run("takeover", d.offer)
+	}
 	if started != nil {
 		started(d)
 	}
@@ -156,6 +210,11 @@ func (d *daemon) run(ctx context.Context, signals <-chan os.Signal, started func
 	select {
 	case sig := <-signals:
 		d.log.WithField("signal", sig.String()).Info("lb ends: finishing what is in flight")
+	case pid := <-d.taken:
+		d.log.WithField("pid", pid).Info("lb ends: another has taken over; finishing what is in flight")
+		endAdmin()
+		d.handOver(ctx, signals)
+		return rooms.end()
 	case <-d.quit:
 		d.log.Info("lb ends: /quitquitquit")
 	case <-ctx.Done():
@@ -183,7 +242,13 @@ func (d *daemon) shutDown(ctx context.Context, signals <-chan os.Signal, rooms *
 	}
 	limit, stop := context.WithTimeout(patience, d.o.shutdown)
 	defer stop()
-	switch err := d.proxy.Shutdown(limit); {
+	d.gate.shut()
+	d.tellEnd(d.proxy.Shutdown(limit), patience)
+}
+
+// tellEnd logs how the proxy ended. patience is done after a second signal.
+func (d *daemon) tellEnd(err error, patience context.Context) {
+	switch {
 	case err == nil:
 		d.log.Info("nothing is in flight any more")
 	case patience.Err() != nil:

@@ -11,8 +11,12 @@ import (
 	"github.com/dockerlb/dockerlb/admin"
 )
 
-// drainPoll is how often drain --wait looks.
-const drainPoll = 100 * time.Millisecond
+const (
+	// drainPoll is how often drain --wait looks.
+	drainPoll = 100 * time.Millisecond
+	// drainTell is how often it says what it still waits for.
+	drainTell = time.Second
+)
 
 func (p *Program) drainCommand() *cli.Command {
 	return &cli.Command{
@@ -22,7 +26,11 @@ func (p *Program) drainCommand() *cli.Command {
 		Description: `CONTAINER is a name, an id or a short id. It holds until "lb undrain" or the
 container's end. So that nothing is lost:
 
-   lb drain web-1 --wait && docker stop web-1`,
+   lb drain web-1 --wait && docker stop web-1
+
+--wait waits for requests and for upgraded connections (WebSockets) alike. The
+latter are cut when the container's lb.drain is over (default 30s); requests
+never are, and end by their own limits.`,
 		HideHelpCommand: true,
 		Flags: append(adminFlags(),
 			&cli.BoolFlag{Name: "wait", Usage: "return when nothing is in flight"},
@@ -52,7 +60,7 @@ container's end. So that nothing is lost:
 				fmt.Fprintf(p.Stdout, "%s: draining, %s in flight\n", args[0], requests(st.InFlight))
 				return nil
 			}
-			if err := awaitDrained(c.Context, client, args[0], st.InFlight, c.Duration("timeout")); err != nil {
+			if err := p.awaitDrained(c.Context, client, st, c.Duration("timeout")); err != nil {
 				return err
 			}
 			fmt.Fprintf(p.Stdout, "%s: drained\n", args[0])
@@ -61,8 +69,9 @@ container's end. So that nothing is lost:
 	}
 }
 
-// awaitDrained returns when nothing is in flight on the container.
-func awaitDrained(ctx context.Context, client *admin.Client, container string, inFlight int, timeout time.Duration) error {
+// awaitDrained returns when nothing is in flight on the container, and says
+// meanwhile what is.
+func (p *Program) awaitDrained(ctx context.Context, client *admin.Client, st admin.InFlight, timeout time.Duration) error {
 	var late <-chan time.Time
 	if timeout > 0 {
 		t := time.NewTimer(timeout)
@@ -71,21 +80,34 @@ func awaitDrained(ctx context.Context, client *admin.Client, container string, i
 	}
 	poll := time.NewTicker(drainPoll)
 	defer poll.Stop()
-	for inFlight > 0 {
+	var told time.Time
+	for st.InFlight > 0 {
+		if now := time.Now(); now.Sub(told) >= drainTell {
+			told = now
+			fmt.Fprintf(p.Stderr, "%s: %s\n", st.Container, inFlightText(st))
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-late:
-			return &codedError{exitTimeout, fmt.Errorf("%s: %s still in flight after %s; it stays out of rotation", container, requests(inFlight), timeout)}
+			return &codedError{exitTimeout, fmt.Errorf("%s: %s still in flight after %s; it stays out of rotation", st.Container, requests(st.InFlight), timeout)}
 		case <-poll.C:
 		}
-		st, err := client.InFlight(ctx, container)
-		if err != nil {
+		var err error
+		if st, err = client.InFlight(ctx, st.Container); err != nil {
 			return err
 		}
-		inFlight = st.InFlight
 	}
 	return nil
+}
+
+// inFlightText is a line of progress: "3 in flight, 41s left".
+func inFlightText(st admin.InFlight) string {
+	text := fmt.Sprintf("%d in flight", st.InFlight)
+	if left := time.Duration(st.DrainLeftMS * float64(time.Millisecond)); left > 0 {
+		text += fmt.Sprintf(", %s left", max(left.Round(time.Second), time.Second))
+	}
+	return text
 }
 
 func requests(n int) string {
@@ -125,8 +147,8 @@ func (p *Program) weightCommand() *cli.Command {
 	return &cli.Command{
 		Name:            "weight",
 		Usage:           "set a container's weight, 0 to 1000; 0 takes no traffic",
-		ArgsUsage:       "CONTAINER N",
-		Description:     `The weight wins over the label lb.weight until the container's end.`,
+		ArgsUsage:       "CONTAINER N|default",
+		Description:     `The weight wins over the label lb.weight until the container's end; default lifts it.`,
 		HideHelpCommand: true,
 		Flags:           adminFlags(),
 		Action: func(c *cli.Context) error {
@@ -135,14 +157,22 @@ func (p *Program) weightCommand() *cli.Command {
 				return err
 			}
 			n, err := strconv.ParseUint(args[1], 10, 32)
-			if err != nil || n > 1000 {
-				return usageError("weight %q: want a number from 0 to 1000", args[1])
+			lift := args[1] == "default"
+			if !lift && (err != nil || n > 1000) {
+				return usageError("weight %q: want a number from 0 to 1000, or default", args[1])
 			}
 			client, err := dial(c)
 			if err != nil {
 				return err
 			}
 			defer client.Close()
+			if lift {
+				if _, err := client.DefaultWeight(c.Context, args[0]); err != nil {
+					return err
+				}
+				fmt.Fprintf(p.Stdout, "%s: its own weight again\n", args[0])
+				return nil
+			}
 			if _, err := client.Weight(c.Context, args[0], uint32(n)); err != nil {
 				return err
 			}

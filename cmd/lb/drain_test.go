@@ -4,13 +4,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDrainWaits(t *testing.T) {
 	b := running(t, nil)
 	b.inFlight = []int{2, 1, 0}
+	b.drainBy = time.Now().Add(41*time.Second + 400*time.Millisecond)
 	out, errs, code := lb(t, "drain demo-daemon-1 --wait")
-	if code != 0 || out != "demo-daemon-1: drained\n" || errs != "" {
+	if code != 0 || out != "demo-daemon-1: drained\n" || errs != "demo-daemon-1: 2 in flight, 41s left\n" {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if !slices.Equal(b.log, []string{"demo-daemon-1 drain=true"}) || len(b.inFlight) != 1 {

@@ -82,6 +82,13 @@ func runFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "shutdown-timeout", EnvVars: []string{"LB_SHUTDOWN_TIMEOUT"}, Category: catEnd, Value: 9 * time.Second,
 			Usage: "`TIME` for what is in flight after that; Docker kills 10 s after its SIGTERM unless stop_grace_period says otherwise"},
 
+		&cli.BoolFlag{Name: "takeover", EnvVars: []string{"LB_TAKEOVER"}, Category: catEnd,
+			Usage: "take the listening sockets over from the lb that runs, if one does, and let the next one take over from this (Linux)"},
+		&cli.StringFlag{Name: "takeover-socket", EnvVars: []string{"LB_TAKEOVER_SOCKET"}, Category: catEnd,
+			DefaultText: "/run/lb.sock for root, else $XDG_RUNTIME_DIR/lb.sock", Usage: "`PATH` of the unix socket of --takeover; only the same user and root can use it"},
+		&cli.DurationFlag{Name: "takeover-timeout", EnvVars: []string{"LB_TAKEOVER_TIMEOUT"}, Category: catEnd, Value: time.Minute,
+			Usage: "`TIME` for a new lb to know all that it needs; if it does not, it ends and the running one goes on"},
+
 		&cli.StringFlag{Name: "log-level", EnvVars: []string{"LB_LOG_LEVEL"}, Category: catLog, Value: "info",
 			Usage: "`LEVEL`: trace, debug, info, warning or error"},
 		&cli.StringFlag{Name: "log-format", EnvVars: []string{"LB_LOG_FORMAT"}, Category: catLog, Value: "text",

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dockerlb/dockerlb/admin"
+	"github.com/dockerlb/dockerlb/topology"
 )
 
 // listing is one kind of thing that lb list shows: what the admin port
@@ -134,12 +135,20 @@ func fetchEndpoints(ctx context.Context, client *admin.Client) (any, table, admi
 		}
 		weight := strconv.FormatUint(uint64(e.Weight), 10)
 		if e.WeightSet {
-			weight += " (set)"
+			weight += fmt.Sprintf(" (%s %d)", configuredBy(e), e.Configured)
 		}
 		t.add(e.Cluster, name, e.Address, e.State, weight, itoa(e.RequestsActive), utoa(e.Requests), endpointWhy(e))
 	}
 	t.empty = "no endpoints; a container joins a cluster by the label lb.cluster: NAME"
 	return a, t, a.Status, err
+}
+
+// configuredBy is where a weight came from that an operator has replaced.
+func configuredBy(e admin.Endpoint) string {
+	if e.Source == topology.FromLabels.String() {
+		return "label"
+	}
+	return "file"
 }
 
 func endpointWhy(e admin.Endpoint) string {

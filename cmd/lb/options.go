@@ -46,6 +46,10 @@ type runOptions struct {
 
 	drainDelay, shutdown time.Duration
 
+	takeover        bool
+	takeoverSocket  string // empty without takeover
+	takeoverTimeout time.Duration
+
 	logLevel, logFormat string
 }
 
@@ -68,6 +72,12 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 		maxIdle:    c.Int("max-idle-upstream"),
 		logLevel:   c.String("log-level"),
 		logFormat:  c.String("log-format"),
+	}
+	o.takeover, o.takeoverTimeout = c.Bool("takeover"), c.Duration("takeover-timeout")
+	if o.takeover {
+		path, err := takeoverPath(c)
+		bad("takeover-socket", err)
+		o.takeoverSocket = path
 	}
 	trusted, err := parsePrefixes(c.StringSlice("trusted-proxies"))
 	bad("trusted-proxies", err)
@@ -98,7 +108,7 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 			bad(f, fmt.Errorf("%s: want a time that is not negative", c.Duration(f)))
 		}
 	}
-	for _, f := range [...]string{"head-timeout", "idle-timeout", "stream-idle-timeout", "tunnel-idle-timeout", "dns-timeout", "docker-resync"} {
+	for _, f := range [...]string{"head-timeout", "idle-timeout", "stream-idle-timeout", "tunnel-idle-timeout", "dns-timeout", "docker-resync", "takeover-timeout"} {
 		if c.Duration(f) <= 0 {
 			bad(f, fmt.Errorf("%s: want a time above 0", c.Duration(f)))
 		}

@@ -62,6 +62,7 @@ type fakeBalancer struct {
 	snap     balancer.Snapshot
 	log      []string // of overrides
 	inFlight []int    // answers, the last one again and again
+	drainBy  time.Time
 }
 
 func (f *fakeBalancer) Snapshot() balancer.Snapshot {
@@ -81,6 +82,8 @@ func (f *fakeBalancer) Override(o balancer.Override) error {
 		f.log = append(f.log, fmt.Sprintf("%s drain=%v", o.Container, *o.Drain))
 	case o.Weight != nil:
 		f.log = append(f.log, fmt.Sprintf("%s weight=%d", o.Container, *o.Weight))
+	case o.DefaultWeight:
+		f.log = append(f.log, o.Container+" weight=default")
 	}
 	return nil
 }
@@ -93,6 +96,12 @@ func (f *fakeBalancer) InFlight(string) int {
 		f.inFlight = f.inFlight[1:]
 	}
 	return n
+}
+
+func (f *fakeBalancer) DrainDeadline(string) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drainBy
 }
 
 // demo is the example of the README: two daemons, one of them not yet ready,

@@ -17,6 +17,11 @@ func (p *Program) runCommand() *cli.Command {
 to close; after --drain-delay nothing new is accepted; what is in flight has
 --shutdown-timeout to finish. A second signal ends it at once.
 
+With --takeover an upgrade loses nothing: start the new lb beside the old one
+with the same flags. When it knows all that the old one knows, it takes over the
+sockets; the old one tells its connections to close, finishes what is in flight
+within --shutdown-timeout, and ends. Without an old one it just starts.
+
 Every flag has an environment variable. Go's own are honoured too: GOMAXPROCS
 (default: the container's CPU limit), GOMEMLIMIT (default: nine tenths of the
 container's memory limit) and GOGC.`,

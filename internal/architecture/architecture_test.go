@@ -30,6 +30,7 @@ var mayKnow = map[string]struct {
 	"balancer":                  {[]string{"labels", "topology", "router"}, "choosing an endpoint must not depend on a codec or on where endpoints come from"},
 	"health":                    {[]string{"labels", "topology", "balancer"}, "it probes what the balancer has and reports to it"},
 	"proxy":                     {[]string{"labels", "topology", "router", "balancer"}, "the data plane must run from any table, whoever made it"},
+	"handover":                  {nil, "passing a socket on needs to know nothing of what it is for"},
 	"control":                   {[]string{"labels", "topology", "balancer"}, "it joins the sources through interfaces of its own, so that each can be replaced by a fake"},
 	"admin":                     {[]string{"labels", "topology", "router", "balancer", "health", "control", "proxy", "config", "dockerwatch", "dnswatch"}, "it shows everything and is known by the command alone"},
 	"cmd/lb":                    {[]string{"*"}, "wiring"},
