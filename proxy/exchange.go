@@ -162,6 +162,9 @@ func (ex *exchange) run() {
 	}
 	ex.q.Idempotent = ex.req.idempotent()
 	ex.q.Random = rand.Uint64()
+	if spec.Timeout > 0 {
+		ex.q.Deadline = ex.start.Add(spec.Timeout)
+	}
 	ex.hash()
 	ex.tries()
 }
@@ -272,7 +275,10 @@ func (ex *exchange) unserved(err error, last *failure) {
 	case errors.Is(err, balancer.ErrOverflow):
 		ex.giveUp(&failure{reason: "overflow", flag: FlagUO})
 	default:
-		ex.addResp = append(ex.addResp[:0], pair{"retry-after", retryAfter})
+		ex.addResp = ex.addResp[:0]
+		if !ex.http.EnvoyHeaders { // Envoy says nothing of the kind
+			ex.addResp = append(ex.addResp, pair{"retry-after", retryAfter})
+		}
 		ex.local(503, "no healthy upstream", FlagUH, "no_healthy_upstream")
 	}
 }

@@ -261,9 +261,11 @@ func (h *h1stream) sendHead(r *response, add []pair, body bodyKind, length int64
 	if !r.hasBody(h.req.isHead) {
 		h.respBody = bodyNone
 	}
-	if h.close {
+	switch {
+	case r.status == 101: // its Connection is among add
+	case h.close:
 		b = append(b, "connection: close\r\n"...)
-	} else if h.req.minor == 0 {
+	case h.req.minor == 0:
 		b = append(b, "connection: keep-alive\r\n"...)
 	}
 	h.out.set(append(b, "\r\n"...))

@@ -267,6 +267,24 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A client that goes on sending behind what is refused sees the answer, and no
+// reset before it.
+func TestRefusalIsSeen(t *testing.T) {
+	r := newRig(t, setup{})
+	for range 20 {
+		c := r.dial()
+		c.send("GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+		for range 20 {
+			if _, err := c.Write(make([]byte, 16<<10)); err != nil {
+				break // the linger is over
+			}
+		}
+		if head := c.head(); status(head) != "400" {
+			t.Errorf("answered %q", head)
+		}
+	}
+}
+
 // parseWhole parses one request as the engine does.
 func parseWhole(data []byte) (*request, error) {
 	var r request

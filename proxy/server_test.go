@@ -221,6 +221,21 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// Draining does not touch the fields of a 101.
+func TestUpgradeWhileDraining(t *testing.T) {
+	b := wire.Listen(t, func(c *wire.Conn) {
+		c.ReadHead()
+		c.Play("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	})
+	r := newRig(t, setup{http: topology.HTTPOptions{Upgrades: []string{"websocket"}}}, b.Addr())
+	r.srv.Drain()
+	c := r.dial()
+	c.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if head := c.head(); status(head) != "101" || fieldOf(head, "connection") != "upgrade" {
+		t.Errorf("answered %q", head)
+	}
+}
+
 // The endpoint declines: an ordinary response, and the connection goes on.
 func TestUpgradeDeclined(t *testing.T) {
 	b := wire.Listen(t, wire.Answer(ok200))
