@@ -84,8 +84,8 @@ bench-discovery: setup ## how fast containers join and leave, on this engine: fi
 	go test -run '^$$' -bench Discovery -benchtime 200x -timeout 30m $(E2E)
 
 .PHONY: storm
-storm: setup ## lose nothing while Docker moves the backends: a few minutes (SEED=1 RATE=300)
-	go run ./cmd/storm $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
+storm: setup ## lose nothing while Docker moves the backends: a few minutes (SEED, RATE, TARGET; LONG=1: 30 minutes)
+	go run ./cmd/storm $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(TARGET),--target $(TARGET)) $(if $(LONG),--seeds 20 --limit 82s --rest 65s)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)

@@ -12,7 +12,7 @@ import (
 func TestStorm(t *testing.T) {
 	newScope(t) // skips where there is no engine
 	report, err := storm.Run(t.Context(), storm.Options{
-		Seed: 1, Rate: 200,
+		Seeds: []uint64{1}, Rate: 200,
 		Only: []string{
 			"scale down", "compose restart", "recreate the only one",
 			"force-recreate (closes at SIGTERM)", "docker restart (ignores SIGTERM)",

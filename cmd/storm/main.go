@@ -5,6 +5,7 @@
 //
 //	make storm                 a few minutes
 //	make storm SEED=7 RATE=500
+//	make storm LONG=1          half an hour, twenty seeds, and what leaked
 //
 // The exit code is 1 if anything was lost that may not be.
 package main
@@ -35,17 +36,27 @@ func main() {
 		Flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`N`: the same seed is the same schedule"},
 			&cli.IntFlag{Name: "rate", Value: 300, Usage: "requests per second"},
-			&cli.DurationFlag{Name: "limit", Usage: "`TIME` after which no further operation begins (default: all are done)"},
+			&cli.IntFlag{Name: "seeds", Value: 1, Usage: "how many seeds, from --seed on"},
+			&cli.DurationFlag{Name: "limit", Usage: "`TIME` after which no further operation of a seed begins (default: all are done)"},
+			&cli.DurationFlag{Name: "rest", Usage: "`TIME` of peace before what the proxy holds is read, after the first seed and after the last (default: it is not read)"},
+			&cli.StringFlag{Name: "target", Usage: "another proxy to aim at: haproxy, nginx or `http://HOST:PORT`, where the host name SERVICE.storm leads to the service (default: lb)"},
 			&cli.StringSliceFlag{Name: "only", Usage: "the `OPERATION` to do, may be repeated (default: all)"},
 		},
 		Action: func(c *cli.Context) error {
-			if c.Int("rate") < 1 {
-				return fmt.Errorf("--rate: %d: want at least 1", c.Int("rate"))
+			for _, name := range []string{"rate", "seeds"} {
+				if c.Int(name) < 1 {
+					return fmt.Errorf("--%s: %d: want at least 1", name, c.Int(name))
+				}
 			}
-			return run(c.Context, storm.Options{
-				Seed: c.Uint64("seed"), Rate: c.Int("rate"), Limit: c.Duration("limit"), Only: c.StringSlice("only"),
+			o := storm.Options{
+				Rate: c.Int("rate"), Limit: c.Duration("limit"), Rest: c.Duration("rest"), Only: c.StringSlice("only"),
+				Target:   c.String("target"),
 				Progress: os.Stdout,
-			})
+			}
+			for i := range c.Int("seeds") {
+				o.Seeds = append(o.Seeds, c.Uint64("seed")+uint64(i))
+			}
+			return run(c.Context, o)
 		},
 	}
 	if err := app.RunContext(ctx, os.Args); err != nil {
@@ -76,6 +87,12 @@ func run(ctx context.Context, o storm.Options) (err error) {
 	}
 	for _, m := range report.Missing {
 		fmt.Println("not done here:", m)
+	}
+	if report.Start != nil {
+		fmt.Printf("after the first seed: %v\nafter the last seed:  %v\n", report.Start, report.End)
+	}
+	if err := report.Leak(); err != nil {
+		fmt.Println("FAIL: the proxy has grown:", err)
 	}
 	if !report.Pass() {
 		return errLost

@@ -286,7 +286,7 @@ const noticedWithin = 30 * time.Second
 // resolver drops, or no longer drops, what the proxy asks the embedded DNS.
 func resolver(flag, text string) step {
 	return step{text, func(ctx context.Context, s *stage, _ *window) error {
-		pid, err := s.docker(ctx, "inspect", "-f", "{{.State.Pid}}", s.lb)
+		pid, err := s.docker(ctx, "inspect", "-f", "{{.State.Pid}}", s.front)
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,24 @@ type Row struct {
 // Pass says whether the operation caused no more than it may.
 func (r *Row) Pass() bool { return len(r.Faults) == 0 }
 
+// join adds another row of the same operation to r.
+func (r *Row) join(o *Row) {
+	r.Sent += o.Sent
+	for kind, n := range o.Failed {
+		r.Failed[kind] += n
+	}
+	r.Idempotent += o.Idempotent
+	r.Posts += o.Posts
+	r.Calm += o.Calm
+	r.NearStop += o.NearStop
+	r.Twice += o.Twice
+	r.Cut += o.Cut
+	r.Longest, r.Late = max(r.Longest, o.Longest), max(r.Late, o.Late)
+	r.Join, r.Leave = max(r.Join, o.Join), max(r.Leave, o.Leave)
+	r.Faults = append(r.Faults, o.Faults...)
+	r.Evidence = append(r.Evidence, o.Evidence...)
+}
+
 // maxEvidence bounds how many failures of a row are told.
 const maxEvidence = 12
 

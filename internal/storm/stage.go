@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -51,20 +52,21 @@ type stage struct {
 	engine  string   // socket
 	dir     string
 	relay   *relay
-	lb      string // container; empty where the proxy is somebody else's
-	address string // where requests go
-	admin   string
+	target  *target // nil: the proxy is ours
+	front   string  // the container of the proxy
+	address string  // where requests go
+	admin   string  // empty where the proxy is not ours
 }
 
 // newStage makes the files and the relay; up starts the containers.
-func newStage(engine string, images Images, compose []string) (*stage, error) {
+func newStage(engine string, images Images, compose []string, t *target) (*stage, error) {
 	dir, err := os.MkdirTemp("", "dlbstorm")
 	if err != nil {
 		return nil, err
 	}
 	random := make([]byte, 3)
 	rand.Read(random)
-	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: images, compose: compose, engine: engine, dir: dir}
+	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: images, compose: compose, engine: engine, dir: dir, target: t}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -105,14 +107,22 @@ func (s *stage) prepare() error {
 // file is the stage's docker-compose.yml.
 func (s *stage) file() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `version: "3.4"
-services:
-  lb:
+	b.WriteString("version: \"3.4\"\nservices:\n")
+	if s.target == nil {
+		fmt.Fprintf(&b, `  front:
     image: %s
     ports: ["10000", "9901"]
     environment: {LB_PREFIX: %s, LB_DOCKER: "unix:///engine/docker.sock"}
     volumes: ["%s:/engine"]
 `, s.images.LB, s.project, filepath.Join(s.dir, "engine"))
+	} else {
+		// It does nothing: its network namespace is what is wanted.
+		fmt.Fprintf(&b, `  front:
+    image: %s
+    ports: ["10000", "9901"]
+    environment: {DAEMON_LISTEN: "127.0.0.1:1"}
+`, s.images.Daemon)
+	}
 	for _, v := range services {
 		environment := "DAEMON_RECORD: /record/requests"
 		if v.env != "" {
@@ -150,9 +160,18 @@ func (s *stage) up(ctx context.Context) error {
 	if err := s.runCompose(ctx, args...); err != nil {
 		return err
 	}
-	s.lb = s.project + "_lb_1"
+	var err error
+	if s.front, err = s.container(ctx, "front", 1); err != nil {
+		return err
+	}
 	if err := s.findPorts(ctx); err != nil {
 		return err
+	}
+	if s.target != nil {
+		s.admin = ""
+		if err := s.startTarget(ctx); err != nil {
+			return err
+		}
 	}
 	c := &client{address: s.address}
 	defer c.close()
@@ -176,19 +195,21 @@ func (s *stage) up(ctx context.Context) error {
 // that is gone.
 func (s *stage) findPorts(ctx context.Context) error {
 	ports, err := s.docker(ctx, "inspect", "-f",
-		`{{(index (index .NetworkSettings.Ports "10000/tcp") 0).HostPort}} {{(index (index .NetworkSettings.Ports "9901/tcp") 0).HostPort}} {{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}`, s.lb)
+		`{{(index (index .NetworkSettings.Ports "10000/tcp") 0).HostPort}} {{(index (index .NetworkSettings.Ports "9901/tcp") 0).HostPort}} {{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}`, s.front)
 	if err != nil {
 		return err
 	}
 	words := strings.Fields(ports)
 	if len(words) != 3 {
-		return fmt.Errorf("%s: unexpected ports %q", s.lb, ports)
+		return fmt.Errorf("%s: unexpected ports %q", s.front, ports)
 	}
 	s.address = net.JoinHostPort(words[2], words[0])
 	s.admin = net.JoinHostPort("127.0.0.1", words[1])
-	if conn, err := net.DialTimeout("tcp", s.address, time.Second); err == nil {
+	// Refused is reached: the proxy may not listen yet.
+	conn, err := net.DialTimeout("tcp", s.address, time.Second)
+	if err == nil {
 		conn.Close()
-	} else {
+	} else if !errors.Is(err, syscall.ECONNREFUSED) {
 		s.address = net.JoinHostPort("127.0.0.1", words[0])
 	}
 	return nil
@@ -198,6 +219,9 @@ func (s *stage) findPorts(ctx context.Context) error {
 func (s *stage) down() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*commandTimeout)
 	defer cancel()
+	if s.target != nil {
+		s.target.stop()
+	}
 	ids, err := s.docker(ctx, "ps", "-aq", "--filter", "label=com.docker.compose.project="+s.project)
 	if err == nil && ids != "" {
 		// Faster than Compose's down, which stops in good order.

@@ -5,22 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 )
 
 // Options of a storm. Zero values are not defaults, but for those said.
 type Options struct {
-	Seed uint64
-	Rate int // requests per second
-	// Limit: no operation begins later. 0: all are done.
+	// Seeds are storms of their own over the same proxy, one after the other.
+	Seeds []uint64
+	Rate  int // requests per second
+	// Limit: no operation of a seed begins later. 0: all are done.
 	Limit time.Duration
+	// Rest is how long the proxy is left in peace before what it holds is read,
+	// after the first seed and after the last; 0: it is not read.
+	Rest time.Duration
 	// Only are the names of the operations to do; none: all.
 	Only []string
 
 	Socket  string   // of the engine
 	Compose []string // the command
 	Images  Images
+	// Target is another proxy to aim at: haproxy, nginx or http://HOST:PORT.
+	Target string
 
 	// Progress is told what happens, line by line.
 	Progress io.Writer
@@ -28,14 +35,27 @@ type Options struct {
 
 // Report is what came of a storm.
 type Report struct {
+	// Rows are one per operation, all seeds together.
 	Rows []Row
+	// Start and End are what the proxy held after the first seed and after the
+	// last, where Options.Rest asks for it.
+	Start, End *Usage
 	// Missing are the operations that this machine cannot do, with the reason.
 	Missing []string
 }
 
 // Pass says whether every operation passed.
 func (r *Report) Pass() bool {
-	return !slices.ContainsFunc(r.Rows, func(row Row) bool { return !row.Pass() })
+	return !slices.ContainsFunc(r.Rows, func(row Row) bool { return !row.Pass() }) && r.Leak() == nil
+}
+
+// Leak says what the proxy holds more of at the end than at the start; nil:
+// nothing, or nobody looked.
+func (r *Report) Leak() error {
+	if r.Start == nil || r.End == nil {
+		return nil
+	}
+	return r.Start.grown(*r.End)
 }
 
 // Run sets the stage, sends the storm over it and removes it. The error is of
@@ -45,18 +65,65 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStage(o.Socket, o.Images, o.Compose)
+	t, err := newTarget(o.Target)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newStage(o.Socket, o.Images, o.Compose, t)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.down()) }()
-	fmt.Fprintf(o.Progress, "seed %d, %d requests/s: setting the stage\n", o.Seed, o.Rate)
+	fmt.Fprintf(o.Progress, "%d requests/s: setting the stage\n", o.Rate)
 	if err := s.up(ctx); err != nil {
 		return nil, err
 	}
 	report = &Report{Missing: missing}
-	report.Rows, err = s.blow(ctx, o, plan(o.Seed, all))
+	for i, seed := range o.Seeds {
+		fmt.Fprintf(o.Progress, "seed %d\n", seed)
+		rows, err := s.blow(ctx, o, seed, plan(seed, all))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			report.add(seed, r)
+		}
+		if o.Rest > 0 && i == 0 && s.admin != "" {
+			if report.Start, err = s.usage(ctx, o); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if o.Rest > 0 && s.admin != "" {
+		report.End, err = s.usage(ctx, o)
+	}
 	return report, err
+}
+
+// usage leaves the proxy in peace and reads what it still holds.
+func (s *stage) usage(ctx context.Context, o Options) (*Usage, error) {
+	if err := rest(o.Rest).do(ctx, s, nil); err != nil {
+		return nil, err
+	}
+	u, err := readUsage(ctx, s.admin)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(o.Progress, "at rest: %v\n", u)
+	return &u, nil
+}
+
+// add joins the row of a seed to those of the same operation before.
+func (r *Report) add(seed uint64, row Row) {
+	for i := range row.Faults {
+		row.Faults[i] = fmt.Sprintf("seed %d: %s", seed, row.Faults[i])
+	}
+	i := slices.IndexFunc(r.Rows, func(o Row) bool { return o.Operation == row.Operation })
+	if i < 0 {
+		r.Rows = append(r.Rows, row)
+		return
+	}
+	r.Rows[i].join(&row)
 }
 
 // choose are the operations to do, and those that cannot be done here.
@@ -88,9 +155,13 @@ func choose(only []string) (all []operation, missing []string, err error) {
 const warmUp = time.Second
 
 // blow runs the load and, one after the other, the operations.
-func (s *stage) blow(ctx context.Context, o Options, plan []planned) ([]Row, error) {
+func (s *stage) blow(ctx context.Context, o Options, seed uint64, plan []planned) ([]Row, error) {
+	// The backends go on appending at the new end.
+	if err := os.Truncate(s.record(), 0); err != nil {
+		return nil, err
+	}
 	l := &load{
-		client: &client{address: s.address}, seed: o.Seed, interval: time.Second / time.Duration(o.Rate),
+		client: &client{address: s.address}, seed: seed, interval: time.Second / time.Duration(o.Rate),
 		calm: host("calm"), start: time.Now(),
 	}
 	l.focus.Store(&focus{window: -1, host: host("calm")})
