@@ -104,6 +104,21 @@ func TestConnection(t *testing.T) {
 			e.Thaw()
 			w.until("what happened meanwhile", is("web", exited))
 		}},
+		// What was open at one moment is silently dead, the pool as well as the
+		// stream: a list over one of these would wait for half a minute.
+		"every connection is silently dead, found by the list": {change: resync(50 * time.Millisecond), play: func(t *testing.T, e *fakeengine.Engine, w *watching) {
+			w.until("web looked at", is("web", looked))
+			e.Silence()
+			e.Run(app("next"))
+			w.within(5*time.Second).until("next", is("next", running))
+			poll(t, "a new stream", func() bool { s := w.Status(); return s.Reconnects > 0 && s.Connected })
+		}},
+		"every connection is silently dead, found by the ping": {change: func(o *Options) { o.knobs.silence, o.knobs.pingLimit = 50*time.Millisecond, 500*time.Millisecond }, play: func(t *testing.T, e *fakeengine.Engine, w *watching) {
+			w.until("web looked at", is("web", looked))
+			e.Silence()
+			e.Die("web", 0)
+			w.within(5*time.Second).until("what no event told", is("web", exited))
+		}},
 		"silence, but the engine is well": {change: func(o *Options) { o.knobs.silence = 20 * time.Millisecond }, play: func(t *testing.T, e *fakeengine.Engine, w *watching) {
 			w.until("web", is("web", running))
 			pings := e.Calls("ping")

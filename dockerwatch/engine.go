@@ -23,7 +23,8 @@ import (
 )
 
 const (
-	pingTimeout    = 5 * time.Second
+	pingTimeout    = 5 * time.Second  // while we connect
+	aliveTimeout   = 3 * time.Second  // for the sign of life after a silence
 	inspectTimeout = 10 * time.Second // the engine may hold a container's lock while it starts
 	listTimeout    = 30 * time.Second
 )
@@ -36,8 +37,13 @@ var errNotFound = errors.New("no such container")
 // and since a bind-mounted socket is another file after the engine restarts.
 // Safe for concurrent use.
 type engine struct {
-	cli      *client.Client
-	http     *http.Client
+	cli  *client.Client
+	http *http.Client // over the pool of connections that the library keeps
+	// fresh connects for each request. A list goes over it: what waits in the
+	// pool may have died in silence, and would keep us from what only a list can
+	// tell, that the stream has died too.
+	fresh    *http.Client
+	root     string        // http://host
 	base     string        // http://host/v1.41
 	api      string        // negotiated
 	version  string        // of the engine
@@ -76,7 +82,13 @@ func dial(ctx context.Context, host string, tls TLS, patience time.Duration) (*e
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{cli: cli, http: cli.HTTPClient(), patience: cmp.Or(patience, pingTimeout)}
+	unpooled := transport.Clone() // after WithHost, for its dialer
+	unpooled.DisableKeepAlives = true
+	e := &engine{
+		cli: cli, http: cli.HTTPClient(),
+		fresh:    &http.Client{Transport: unpooled, CheckRedirect: client.CheckRedirect},
+		patience: cmp.Or(patience, pingTimeout),
+	}
 	if err := e.negotiate(ctx, host, tls); err != nil {
 		e.close()
 		return nil, err
@@ -104,9 +116,10 @@ func (e *engine) negotiate(ctx context.Context, host string, tls TLS) error {
 	if u.Scheme != "tcp" {
 		at = client.DummyHost
 	}
-	e.base = scheme + "://" + at + strings.TrimSuffix(u.Path, "/") + "/v" + e.api
+	e.root = scheme + "://" + at + strings.TrimSuffix(u.Path, "/")
+	e.base = e.root + "/v" + e.api
 	var version struct{ Version string }
-	header, err := e.get(ctx, "/version", &version)
+	header, err := e.get(ctx, e.http, "/version", &version)
 	if err != nil {
 		return err
 	}
@@ -130,13 +143,29 @@ func explainVersion(err error) error {
 	return err
 }
 
+// close drops the connections that wait in the pool; more can be made.
 func (e *engine) close() { _ = e.cli.Close() }
 
+// ping asks for a sign of life, over a connection that looks use if one of them
+// is idle: what is as old as the stream tells more of it than a new one would.
+// (The library's own ping goes to another host name, and so to another pool.)
 func (e *engine) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, e.patience)
+	ctx, cancel := context.WithTimeout(ctx, min(e.patience, aliveTimeout))
 	defer cancel()
-	_, err := e.cli.Ping(ctx)
-	return err
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, e.root+"/_ping", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := e.http.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode > http.StatusInternalServerError {
+		// 500 is the engine's own; these are of a socket proxy that cannot reach it.
+		return fmt.Errorf("the answer to a ping is %s", resp.Status)
+	}
+	return nil
 }
 
 // events opens the stream. It returns when the engine has answered the request.
@@ -161,7 +190,7 @@ func (e *engine) list(ctx context.Context) ([]listed, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	var all []listed
-	if _, err := e.get(ctx, "/containers/json?all=1", &all); err != nil {
+	if _, err := e.get(ctx, e.fresh, "/containers/json?all=1", &all); err != nil {
 		return nil, fmt.Errorf("list of containers: %w", err)
 	}
 	return all, nil
@@ -172,7 +201,11 @@ func (e *engine) inspect(ctx context.Context, ref string) (*inspected, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
 	var c inspected
-	if _, err := e.get(ctx, "/containers/"+url.PathEscape(ref)+"/json", &c); err != nil {
+	if _, err := e.get(ctx, e.http, "/containers/"+url.PathEscape(ref)+"/json", &c); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			// What waits in the pool is as old as the connection that was silent.
+			e.close()
+		}
 		return nil, fmt.Errorf("container %.12s: %w", ref, err)
 	}
 	return &c, nil
@@ -190,20 +223,20 @@ func (e *engine) publishedOnly(ctx context.Context) bool {
 			OperatingSystem string
 			SecurityOptions []string
 		}
-		_, err := e.get(ctx, "/info", &info)
+		_, err := e.get(ctx, e.http, "/info", &info)
 		e.hidden = err == nil && (strings.Contains(info.OperatingSystem, "Docker Desktop") || slices.Contains(info.SecurityOptions, "name=rootless"))
 	})
 	return e.hidden
 }
 
-// get decodes the answer to a GET through the library's own transport. The
-// library's types would keep everything that the engine says.
-func (e *engine) get(ctx context.Context, path string, into any) (http.Header, error) {
+// get decodes the answer to a GET. The library's types would keep everything
+// that the engine says.
+func (e *engine) get(ctx context.Context, over *http.Client, path string, into any) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.base+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := e.http.Do(req)
+	resp, err := over.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -218,5 +251,9 @@ func (e *engine) get(ctx context.Context, path string, into any) (http.Header, e
 		_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&refusal)
 		return nil, explainVersion(fmt.Errorf("the engine answers %s: %s", resp.Status, refusal.Message))
 	}
-	return resp.Header, json.NewDecoder(resp.Body).Decode(into)
+	err = json.NewDecoder(resp.Body).Decode(into)
+	// Only a connection whose answer was read to its end goes back to the pool;
+	// the decoder stops before the newline.
+	_, _ = io.CopyN(io.Discard, resp.Body, 64)
+	return resp.Header, err
 }

@@ -1,6 +1,7 @@
 package dockerwatch
 
 import (
+	"bufio"
 	"archive/tar"
 	"bytes"
 	"context"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +119,23 @@ func (r *real) run(name string, change ...func(c *container.Config, h *container
 	return id
 }
 
+// signal sends one to a container as soon as its process heeds it.
+func (r *real) signal(id, name string) {
+	r.t.Helper()
+	log, err := r.cli.ContainerLogs(r.t.Context(), id, container.LogsOptions{ShowStdout: true, Follow: true})
+	r.ok(err)
+	defer log.Close()
+	for lines := bufio.NewScanner(log); ; {
+		if !lines.Scan() {
+			r.t.Fatalf("container %.12s never got ready for SIG%s: %v", id, name, lines.Err())
+		}
+		if strings.HasSuffix(lines.Text(), "ready") {
+			break
+		}
+	}
+	r.ok(r.cli.ContainerKill(r.t.Context(), id, name))
+}
+
 func (r *real) network(name string) string {
 	r.t.Helper()
 	name = r.unique + "-" + name
@@ -146,7 +165,7 @@ func TestRealEngine(t *testing.T) {
 	r := realEngine(t)
 	ctx := t.Context()
 	old := r.run("old") // before we come
-	r.ok(r.cli.ContainerKill(ctx, r.run("leaving", func(c *container.Config, _ *container.HostConfig) { c.Cmd = []string{"stubborn"} }), "TERM"))
+	r.signal(r.run("leaving", func(c *container.Config, _ *container.HostConfig) { c.Cmd = []string{"stubborn"} }), "TERM")
 	w := r.watch()
 	name := func(s string) string { return r.unique + "-" + s }
 	on := func(id string, ok func(c *topology.Container) bool) func(m topology.Membership) bool {
@@ -166,7 +185,7 @@ func TestRealEngine(t *testing.T) {
 
 	t.Run("HUP is not a stop, TERM is", func(t *testing.T) {
 		w := &watching{Watcher: w.Watcher, t: t}
-		r.ok(r.cli.ContainerKill(ctx, old, "HUP"))
+		r.signal(old, "HUP")
 		r.ok(r.cli.ContainerRename(ctx, old, name("renamed")))
 		if named(w.until("renamed", is(name("renamed"), running)), name("renamed")).Stopping {
 			t.Error("SIGHUP is taken for a stop")
@@ -181,7 +200,7 @@ func TestRealEngine(t *testing.T) {
 		w := &watching{Watcher: w.Watcher, t: t}
 		id := r.run("quit", func(c *container.Config, _ *container.HostConfig) { c.StopSignal = "SIGQUIT" })
 		w.until("running", on(id, running))
-		r.ok(r.cli.ContainerKill(ctx, id, "QUIT"))
+		r.signal(id, "QUIT")
 		w.until("stopping", on(id, stopping))
 		w.until("exited", on(id, exited))
 	})
@@ -284,7 +303,7 @@ func BenchmarkRealEngineJoinLeave(b *testing.B) {
 		name := fmt.Sprintf("%s-bench-%d", r.unique, i)
 		m := w.until("running", is(name, func(c *topology.Container) bool { return running(c) && !c.StartEvent.IsZero() }))
 		join = append(join, m.ObservedAt.Sub(named(m, name).StartEvent))
-		r.ok(r.cli.ContainerKill(b.Context(), id, "TERM"))
+		r.signal(id, "TERM")
 		m = w.until("stopping", is(name, stopping))
 		leave = append(leave, m.ObservedAt.Sub(named(m, name).StoppingAt))
 		r.ok(r.cli.ContainerRemove(b.Context(), id, container.RemoveOptions{Force: true}))

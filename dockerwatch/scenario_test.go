@@ -1,6 +1,7 @@
 package dockerwatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,8 +19,16 @@ const limit = 20 * time.Second
 // watching is a Watcher under test.
 type watching struct {
 	*Watcher
-	t    testing.TB
-	stop func() error // ends Run and returns its error; may be called again
+	t     testing.TB
+	stop  func() error  // ends Run and returns its error; may be called again
+	limit time.Duration // of until; 0: limit
+}
+
+// within is w with another patience.
+func (w *watching) within(limit time.Duration) *watching {
+	other := *w
+	other.limit = limit
+	return &other
 }
 
 // watch runs a Watcher on a fake engine until the test ends.
@@ -42,7 +51,7 @@ func watch(t testing.TB, e *fakeengine.Engine, change ...func(o *Options)) *watc
 	}()
 	stop := func() error { cancel(); <-done; return runErr }
 	t.Cleanup(func() { _ = stop() })
-	return &watching{w, t, stop}
+	return &watching{Watcher: w, t: t, stop: stop}
 }
 
 func resync(d time.Duration) func(o *Options) { return func(o *Options) { o.Resync = d } }
@@ -50,7 +59,7 @@ func resync(d time.Duration) func(o *Options) { return func(o *Options) { o.Resy
 // until waits for a Membership for which ok holds.
 func (w *watching) until(what string, ok func(m topology.Membership) bool) topology.Membership {
 	w.t.Helper()
-	late := time.After(limit)
+	late := time.After(cmp.Or(w.limit, limit))
 	for {
 		m, full := w.Latest()
 		if full && ok(m) {
@@ -111,6 +120,7 @@ func gone(name string) func(m topology.Membership) bool {
 func running(c *topology.Container) bool {
 	return c.State == topology.StateRunning && c.Inspected && !c.Stopping
 }
+func looked(c *topology.Container) bool   { return c.Inspected }
 func stopping(c *topology.Container) bool { return c.Stopping }
 func exited(c *topology.Container) bool   { return c.State == topology.StateExited }
 

@@ -21,6 +21,7 @@ type Engine struct {
 	mu         sync.Mutex
 	server     *http.Server
 	served     chan struct{} // closed when server has ended
+	conns      map[*conn]struct{}
 	containers map[string]*container
 	names      map[string]*container
 	order      []*container // oldest first
@@ -69,7 +70,7 @@ func Listen(socket string) (*Engine, error) {
 		socket: socket, version: "28.5.2", apiMax: "1.51", apiMin: "1.24", operatingSystem: "Fake Linux",
 		containers: map[string]*container{}, names: map[string]*container{}, networks: map[string]*network{},
 		subscribers: map[*subscriber]struct{}{}, delays: map[string]time.Duration{},
-		failures: map[string]int{}, vanish: map[string]bool{}, calls: map[string]int{},
+		failures: map[string]int{}, vanish: map[string]bool{}, calls: map[string]int{}, conns: map[*conn]struct{}{},
 	}
 	for _, name := range []string{"bridge", "host", "none"} {
 		e.addNetwork(name)
@@ -111,7 +112,7 @@ func (e *Engine) Back() error {
 	e.mu.Unlock()
 	go func() {
 		defer close(served)
-		_ = server.Serve(l)
+		_ = server.Serve(listener{l, e})
 	}()
 	return nil
 }

@@ -178,3 +178,21 @@ func TestScriptThatIsWrong(t *testing.T) {
 	}()
 	e.Start("nobody")
 }
+
+// Silence is of the connections that are open; a new one works.
+func TestSilence(t *testing.T) {
+	e := fakeengine.New(t)
+	old, fresh := library(t, e), library(t, e)
+	if _, err := old.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.Silence()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := old.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("over a silent connection: %v", err)
+	}
+	if _, err := fresh.Ping(t.Context()); err != nil {
+		t.Errorf("over a new one: %v", err)
+	}
+}

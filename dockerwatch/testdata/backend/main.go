@@ -1,10 +1,12 @@
-// Command backend is what the tests on a real engine run in containers: it
+// Command backend is what the tests on a real engine run in containers: it says
+// "ready" once it heeds signals (before, the kernel drops them: it is process 1),
 // lives until SIGTERM or SIGQUIT and lingers a little; "stubborn" ignores
 // SIGTERM, "crash" fails half a second after its start, "check" is a HEALTHCHECK
 // that succeeds.
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -21,6 +23,7 @@ func main() {
 	}
 	c := make(chan os.Signal, 8)
 	signal.Notify(c, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
+	fmt.Println("ready")
 	for s := range c {
 		if s == syscall.SIGHUP || (len(os.Args) > 1 && os.Args[1] == "stubborn") {
 			continue
