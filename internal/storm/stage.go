@@ -271,6 +271,24 @@ func (s *stage) command(ctx context.Context, name string, args ...string) (strin
 	return strings.TrimSpace(stdout.String()), nil
 }
 
+// maxLog bounds how many lines of the proxy's log stand with a failure.
+const maxLog = 40
+
+// log is what the proxy's container said in this time.
+func (s *stage) log(ctx context.Context, from, to time.Time) []string {
+	c := exec.CommandContext(ctx, "docker", "logs", "--since", unix(from), "--until", unix(to), s.front)
+	c.Env = append(os.Environ(), "DOCKER_HOST=unix://"+s.engine)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return []string{"the proxy's log: " + err.Error()}
+	}
+	var lines []string
+	for line := range strings.Lines(string(out)) {
+		lines = append(lines, "the proxy said: "+strings.TrimSpace(line))
+	}
+	return lines[max(0, len(lines)-maxLog):]
+}
+
 // counters are the proxy's, where it is ours.
 func (s *stage) counters(ctx context.Context) (counters, error) {
 	if s.admin == "" {

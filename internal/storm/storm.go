@@ -207,6 +207,9 @@ func (s *stage) blow(ctx context.Context, o Options, seed uint64, plan []planned
 	rows := make([]Row, len(windows))
 	for i, w := range windows {
 		rows[i] = judge(w, byWindow[w.number], ledger, l.start)
+		if !rows[i].Pass() {
+			rows[i].Evidence = append(rows[i].Evidence, s.log(ctx, w.from, w.to)...)
+		}
 	}
 	return rows, nil
 }
