@@ -94,9 +94,31 @@ func TestStreamSilentlyDead(t *testing.T) {
 	f := s.HostProxy("--docker", "unix://"+relay.Socket, "--docker-resync", "2s")
 	idOne := s.ID(s.Backend("one", network))
 	f.Serves(soon, idOne)
-	relay.Silence()
+	relay.SilenceStreams()
 	id2 := s.ID(s.Backend("two", network))
 	f.Serves(20*time.Second, idOne, id2)
+}
+
+// Every connection that is open dies in silence, the idle ones as well as the
+// stream. The list connects anew and finds what they hid; where no list is due,
+// the ping after ten seconds of silence finds the pool dead, and all is made anew.
+func TestEveryConnectionSilentlyDead(t *testing.T) {
+	t.Parallel()
+	for name, resync := range map[string]string{"list": "2s", "ping": "1h"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScope(t)
+			network := s.Network("net")
+			relay := s.Relay()
+			relay.Up()
+			f := s.HostProxy("--docker", "unix://"+relay.Socket, "--docker-resync", resync)
+			idOne := s.ID(s.Backend("one", network))
+			f.Serves(soon, idOne)
+			relay.SilenceAll()
+			id2 := s.ID(s.Backend("two", network))
+			f.Serves(25*time.Second, idOne, id2)
+		})
+	}
 }
 
 // What cannot get better by waiting is an error and an exit, which names the

@@ -93,21 +93,32 @@ func (r *Relay) Cut() {
 	}
 }
 
-// Silence keeps the event streams of now open and passes nothing more on them:
-// they are silently dead. All else works, and so do new streams.
-func (r *Relay) Silence() {
+// SilenceStreams keeps the event streams of now open and passes nothing more on
+// them: they are silently dead. All else works, and so do new streams.
+func (r *Relay) SilenceStreams() {
+	r.t.Helper()
+	r.silence(func(l *link) bool { return l.events.Load() })
+}
+
+// SilenceAll does it to every connection of now, of the pool too. New ones work.
+func (r *Relay) SilenceAll() {
+	r.t.Helper()
+	r.silence(func(*link) bool { return true })
+}
+
+func (r *Relay) silence(which func(*link) bool) {
 	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	silenced := 0
 	for l := range r.links {
-		if l.events.Load() {
+		if which(l) {
 			l.silenced.Store(true)
 			silenced++
 		}
 	}
 	if silenced == 0 {
-		r.t.Fatal("no event stream passes through the relay")
+		r.t.Fatal("no such connection passes through the relay")
 	}
 }
 
