@@ -131,20 +131,23 @@ func TestMatchAllocatesNothing(t *testing.T) {
 // the bound is wide enough for a busy machine, and a scan exceeds it a
 // hundredfold.
 func TestMatchDoesNotGrow(t *testing.T) {
-	cost := func(n int, table func(int) *topology.Listener, of func(int) request) time.Duration {
-		r, qs := compile(t, table(n)), requests(n, of)
-		best := time.Hour
-		for range 5 {
-			start := time.Now()
-			for i := range qs {
-				r.Match(&qs[i])
-			}
-			best = min(best, time.Since(start))
+	once := func(r *Router, qs []request) time.Duration {
+		start := time.Now()
+		for i := range qs {
+			r.Match(&qs[i])
 		}
-		return best
+		return time.Since(start)
 	}
 	for _, s := range shapes {
-		few, many := cost(10, s.table, s.request), cost(10_000, s.table, s.request)
+		r10, q10 := compile(t, s.table(10)), requests(10, s.request)
+		rMany, qMany := compile(t, s.table(10_000)), requests(10_000, s.request)
+		few, many := time.Hour, time.Hour
+		for range 50 { // a busy machine has its quiet moments
+			few, many = min(few, once(r10, q10)), min(many, once(rMany, qMany))
+			if many <= 10*few {
+				break
+			}
+		}
 		if many > 10*few {
 			t.Errorf("%s: 10,000 matches take %v among 10,000 routes and %v among 10", s.name, many, few)
 		}

@@ -137,7 +137,7 @@ func randomRequest(r *rand.Rand) *request {
 // TestMatchesAsATrialInOrder holds the indexed match to be the naive one, on
 // random tables.
 func TestMatchesAsATrialInOrder(t *testing.T) {
-	tables := 3000
+	tables := 1000
 	if testing.Short() {
 		tables = 300
 	}
