@@ -11,8 +11,8 @@ import (
 )
 
 // reporter writes into the log what changed from one table to the next: a line
-// per container whose verdict changed, each problem once per container, each
-// conflict once.
+// per container that leaves or is kept out, each problem once per container,
+// each conflict once. That one joins is told where it takes traffic.
 type reporter struct {
 	log       *logrus.Entry
 	traces    []*topology.Trace
@@ -23,6 +23,10 @@ type reporter struct {
 func (r *reporter) report(t *topology.Table) {
 	old := r.traces
 	for _, now := range t.Traces {
+		if len(old) > 0 && old[0] == now {
+			old = old[1:]
+			continue
+		}
 		for len(old) > 0 && compareTraces(old[0], now) < 0 {
 			r.left(old[0])
 			old = old[1:]
@@ -61,7 +65,13 @@ func (r *reporter) container(was, now *topology.Trace) {
 		case topology.Quarantined:
 			log.Warn("container is quarantined")
 		case topology.Routed:
-			log.Info("container is routed")
+			log.Debug("container is routed") // "in rotation" follows when it takes traffic
+		case topology.NotRunning:
+			if was.Verdict == topology.Routed {
+				log.Info("container is not running") // nobody had told it to stop
+			} else {
+				log.Debug("container is not running")
+			}
 		default:
 			log.Infof("container is %s", now.Verdict)
 		}

@@ -243,7 +243,7 @@ func (c *Checker) say(t target, wasHealthy bool, v balancer.Verdict) {
 	log := c.log.WithField("cluster", t.cluster).WithField("endpoint", t.address)
 	switch {
 	case v.First:
-		log.Info("endpoint is ready")
+		log.Debug("endpoint is ready") // "in rotation" is the balancer's word
 	case v.Healthy:
 		log.Info("endpoint is healthy again")
 	case wasHealthy:

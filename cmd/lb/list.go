@@ -126,7 +126,7 @@ func fetchEndpoints(ctx context.Context, client *admin.Client) (any, table, admi
 	t := table{head: []string{"CLUSTER", "CONTAINER", "ADDRESS", "STATE", "WEIGHT", "ACTIVE", "REQUESTS", "WHY"}}
 	// For people by name; the answer itself is by incarnation.
 	byName := slices.SortedStableFunc(slices.Values(a.Endpoints), func(a, b admin.Endpoint) int {
-		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Container, b.Container), strings.Compare(a.Address, b.Address))
+		return cmp.Or(natural(a.Cluster, b.Cluster), natural(a.Container, b.Container), natural(a.Address, b.Address))
 	})
 	for _, e := range byName {
 		name := e.Container
