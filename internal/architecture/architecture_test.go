@@ -41,7 +41,6 @@ var mayKnow = map[string]struct {
 	"labels/gen":                {[]string{"labels"}, "it prints the schema"},
 	"internal/leakcheck":        {nil, "every package's tests import it"},
 	"internal/architecture":     {nil, "this test"},
-	"internal/deps":             {nil, "it keeps modules in go.mod"},
 }
 
 // onlyIn are modules that one room alone may know.
