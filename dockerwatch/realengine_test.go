@@ -1,8 +1,8 @@
 package dockerwatch
 
 import (
-	"bufio"
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
