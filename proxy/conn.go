@@ -36,7 +36,7 @@ type conn struct {
 func newConn(l *listener, tcp *net.TCPConn) (*conn, error) {
 	c := &conn{srv: l.srv, ln: l, token: -1, peer: tcp.RemoteAddr().(*net.TCPAddr).AddrPort()}
 	c.peer = netip.AddrPortFrom(c.peer.Addr().Unmap(), c.peer.Port())
-	if err := c.init(tcp, l.srv.clk); err != nil {
+	if err := c.init(tcp, l.srv.clk, c); err != nil {
 		return nil, err
 	}
 	l.counters.cxActive.Add(1)
@@ -53,23 +53,40 @@ func (c *conn) end() {
 	c.srv.active.Add(-1)
 }
 
+// serve serves requests until the connection ends, or is parked: then another
+// goroutine goes on when there is something to do.
 func (c *conn) serve() {
-	defer c.srv.untrack(c)
-	defer c.end()
-	for c.next() {
+	for {
+		switch c.next() {
+		case connParks:
+			return
+		case connEnds:
+			c.end()
+			c.srv.untrack(c)
+			return
+		}
 	}
 }
 
-// next waits for a request and serves it; false: the connection is to end.
-func (c *conn) next() bool {
+// after is what comes after a wait or a request.
+type after uint8
+
+const (
+	connGoesOn after = iota
+	connEnds
+	connParks
+)
+
+// next waits for a request and serves it.
+func (c *conn) next() after {
 	s := c.srv
 	if len(c.unread()) == 0 {
 		limit := s.limits.IdleTimeout
 		if v := s.b.View().Listener(c.ln.name); v != nil && v.Spec.HTTP.IdleTimeout != 0 {
 			limit = v.Spec.HTTP.IdleTimeout
 		}
-		if !c.await(limit) {
-			return false
+		if a := c.await(limit); a != connGoesOn {
+			return a
 		}
 	}
 	ex := exchanges.Get().(*exchange)
@@ -81,7 +98,10 @@ func (c *conn) next() bool {
 	if linger {
 		c.linger()
 	}
-	return keep
+	if !keep {
+		return connEnds
+	}
+	return connGoesOn
 }
 
 // linger reads what the client is still sending, for a while, after our side is
@@ -162,6 +182,7 @@ func (c *conn) hangup(reset bool) (forget bool) {
 	c.cmu.Lock()
 	c.fin = true
 	c.rst = c.rst || reset
+	c.wakeLocked()
 	if c.busy && !c.tunnel {
 		c.departed()
 	}
@@ -206,8 +227,9 @@ func (c *conn) cut() {
 	c.cmu.Lock()
 	c.tunnel = false
 	c.cancelNow()
-	c.cmu.Unlock()
 	c.abort()
+	c.wakeLocked()
+	c.cmu.Unlock()
 }
 
 // abortRead makes a waiting read return; writes go on.

@@ -38,6 +38,7 @@ type setup struct {
 	route   func(*topology.Route)
 	cluster func(*topology.Cluster)
 	log     bool
+	park    time.Duration // 0: as it is
 }
 
 func newRig(tb testing.TB, s setup, backends ...netip.AddrPort) *rig {
@@ -56,6 +57,8 @@ func newRig(tb testing.TB, s setup, backends ...netip.AddrPort) *rig {
 	}
 	def(&o.Limits.CloseLinger, time.Millisecond) // most tests do not look at it
 	r.srv = New(o)
+	def(&s.park, parkTime)
+	r.srv.parkTime = s.park
 	c := topology.Cluster{
 		Name: "app", Type: topology.StaticType, Source: topology.FromFile, Warm: true,
 		Policy: "round_robin", ConnectTimeout: 2 * time.Second,

@@ -8,6 +8,7 @@ const (
 	connFresh         // waits for its first request
 	connIdle          // waits for another
 	connCalled        // was told by lastCall to wait no longer
+	connParked        // waits without a goroutine: park.go
 )
 
 // freshGrace is what a connection that has not sent its first request gets at
@@ -15,14 +16,14 @@ const (
 // nothing.
 const freshGrace = time.Second
 
-// await waits for the first octet of a request, for at most limit; false: the
-// connection is to end.
-func (c *conn) await(limit time.Duration) bool {
+// await waits for the first octet of a request, for at most limit.
+func (c *conn) await(limit time.Duration) after {
 	waits := connIdle
 	if c.requests == 0 {
 		waits = connFresh
 	}
-	c.arm(limit)
+	wait, parks := c.parkAfter(limit)
+	c.arm(wait)
 	c.state.Store(waits)
 	if c.srv.stopping.Load() { // else LastCall comes after the store, and sees it
 		c.lastCall()
@@ -34,18 +35,24 @@ func (c *conn) await(limit time.Duration) bool {
 	}
 	if err != nil {
 		if isTimeout(err) && !called {
+			if parks && c.park(limit-wait) {
+				return connParks
+			}
 			c.ln.counters.cxIdle.Add(1)
 		}
-		return false
+		return connEnds
 	}
 	c.ln.counters.rx.Add(uint64(c.readN))
-	return true
+	return connGoesOn
 }
 
 // lastCall makes the connection end if it waits for a request: at once if it
 // has had one, else after a grace. A request that has arrived is served: see
 // answerCall. Any goroutine.
 func (c *conn) lastCall() {
+	if c.wake() {
+		return // and its new goroutine finds out
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.aborted.Load() {

@@ -249,7 +249,7 @@ func (p *pool) dial(ctx context.Context) (*upConn, error) {
 		return nil, err
 	}
 	u := &upConn{pool: p, token: -1}
-	if err := u.init(c.(*net.TCPConn), p.pools.clk); err != nil {
+	if err := u.init(c.(*net.TCPConn), p.pools.clk, &u.sock); err != nil {
 		c.Close()
 		p.endpoint.ConnFailed(false)
 		return nil, err
@@ -316,6 +316,9 @@ func (u *upConn) hangup(bool) (forget bool) {
 	p.next()
 	return true
 }
+
+// readable is not asked for.
+func (u *upConn) readable() {}
 
 // cut takes u out of the idle ones; p.mu is held.
 func (p *pool) cut(u *upConn) {

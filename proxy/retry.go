@@ -11,6 +11,7 @@ import (
 // retries is what is left of a request's chances.
 type retries struct {
 	left     int
+	refusals int // tries that no endpoint has seen and that cost nothing
 	backOffs int
 	// taken: the retry breaker has allowed the try that is on, and is to be
 	// told of its end.
@@ -22,6 +23,19 @@ type retries struct {
 // another one, also where no policy asks for it (README: the differences from
 // Envoy).
 const unsentRetries = 2
+
+// freeRefusals is how often a request may be refused by one member after the
+// other, where the cluster holds, before it costs tries: a stop signal is known
+// a millisecond or more after the process has it, and many members may be told
+// to stop at once.
+const freeRefusals = 16
+
+// refusedFirst and refusedMost bound the pause between such refusals, once the
+// request has been to as many members as it can remember.
+const (
+	refusedFirst = 10 * time.Millisecond
+	refusedMost  = 100 * time.Millisecond
+)
 
 func (ex *exchange) beginRetries() {
 	p := &ex.route.Spec.Retry
@@ -54,10 +68,14 @@ func (ex *exchange) mayRetry(f *failure) bool {
 		if !f.unsent && !ex.policyWants(f) {
 			return false
 		}
+		held := f.unsent && ex.lease.Cluster.Spec().Hold > 0
 		switch {
-		case f.unsent && ex.tried(e) && ex.lease.Cluster.Spec().Hold > 0:
+		case held && ex.tried(e):
 			// The only member refuses again: Acquire has paused and bounds
 			// this by the hold, which is what the request is waiting for.
+		case held && r.refusals < freeRefusals:
+			r.refusals++
+			f.pause = refusalPause(r.refusals - len(ex.q.Tried))
 		case r.left == 0:
 			ex.exhausted()
 			return false
@@ -199,6 +217,9 @@ func (ex *exchange) backOff(f *failure) bool {
 	r, p := &ex.retry, &ex.route.Spec.Retry
 	n := r.backOffs
 	r.backOffs++
+	if f.pause > 0 {
+		return ex.wait(f.pause)
+	}
 	if f.unsent && (n == 0 || ex.lease.Cluster.Spec().Hold > 0) {
 		return true // Acquire pauses where it is the same endpoint again
 	}
@@ -213,7 +234,20 @@ func (ex *exchange) backOff(f *failure) bool {
 	if wait <= 0 {
 		return true
 	}
-	t := time.NewTimer(wait)
+	return ex.wait(wait)
+}
+
+// refusalPause is how long the n-th refusal that is too many waits.
+func refusalPause(n int) time.Duration {
+	if n <= 0 {
+		return 0
+	}
+	return min(refusedFirst<<min(n-1, 10), refusedMost)
+}
+
+// wait waits between two tries. False: the client left meanwhile.
+func (ex *exchange) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

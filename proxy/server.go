@@ -7,6 +7,7 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -24,6 +25,8 @@ type Server struct {
 	watch   *watcher
 	log     *logrus.Entry
 	regexps regexps
+	// parkTime is the constant of that name; tests have less patience.
+	parkTime time.Duration
 
 	draining atomic.Bool  // responses say Connection: close
 	stopping atomic.Bool  // connections that wait for a request end
@@ -50,6 +53,7 @@ func New(o Options) *Server {
 	}
 	return &Server{
 		o: o, limits: o.Limits, b: o.Balancer, clk: o.Pools.clk, watch: o.Pools.watch, log: o.Log,
+		parkTime:  parkTime,
 		listeners: make(map[string]*listener),
 		conns:     make(map[*conn]struct{}),
 	}

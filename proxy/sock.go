@@ -54,14 +54,15 @@ var longAgo = time.Unix(1, 0)
 
 var errWouldBlock = errors.New("nothing to read now")
 
-func (s *sock) init(tcp *net.TCPConn, clk *clock) error {
+// init takes the connection; t, which is s or has it, gets the clock's ticks.
+func (s *sock) init(tcp *net.TCPConn, clk *clock, t timed) error {
 	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return err
 	}
 	s.tcp, s.raw, s.clk = tcp, raw, clk
 	s.readFn, s.writeFn, s.bothFn = s.tryRead, s.tryWrite, s.tryWriteBoth
-	clk.join(&s.node, s)
+	clk.join(&s.node, t)
 	return nil
 }
 

@@ -34,6 +34,8 @@ type hangupper interface {
 	// hangup: the peer has sent FIN, or, with reset, the connection is gone.
 	// True: it needs no watching any more.
 	hangup(reset bool) (forget bool)
+	// readable: there is something to read, as asked for by readiness.
+	readable()
 }
 
 func newWatcher() (*watcher, error) {
@@ -86,6 +88,19 @@ func (w *watcher) add(s *sock, peer hangupper) (token int, err error) {
 	return token, nil
 }
 
+// readiness asks for one call of readable, or ends that. Only the connection's
+// owner may call it, so that the descriptor is still its own.
+func (w *watcher) readiness(token int, on bool) bool {
+	w.mu.Lock()
+	gen := w.slots[token].gen
+	w.mu.Unlock()
+	ev := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(token), Pad: int32(gen)}
+	if on {
+		ev.Events |= unix.EPOLLIN
+	}
+	return unix.EpollCtl(w.fd, unix.EPOLL_CTL_MOD, token, &ev) == nil
+}
+
 // remove must be called before the descriptor is closed; hangup is not called
 // any more when it returns.
 func (w *watcher) remove(token int) {
@@ -113,7 +128,9 @@ func (w *watcher) run(raw syscall.RawConn) {
 			for _, ev := range events[:n] {
 				w.mu.Lock()
 				if slot := w.slots[ev.Fd]; slot.peer != nil && slot.gen == uint32(ev.Pad) {
-					if slot.peer.hangup(ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0) {
+					if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
+						slot.peer.readable()
+					} else if slot.peer.hangup(ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0) {
 						w.slots[ev.Fd].peer = nil
 					}
 				}

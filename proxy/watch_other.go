@@ -8,9 +8,12 @@ type watcher struct{}
 
 type hangupper interface {
 	hangup(reset bool) (forget bool)
+	readable()
 }
 
 func newWatcher() (*watcher, error)                  { return &watcher{}, nil }
 func (w *watcher) close()                            {}
 func (w *watcher) add(*sock, hangupper) (int, error) { return -1, nil }
 func (w *watcher) remove(int)                        {}
+
+func (w *watcher) readiness(int, bool) bool { return false }
