@@ -214,7 +214,7 @@ func (s *Source) refuse(err error) {
 	for _, e := range all {
 		s.log.WithFields(logrus.Fields{"line": e.Line, "field": e.Path}).Error(e.Reason)
 	}
-	s.log.WithField("since", since.UTC().Format(time.RFC3339)).Errorf("the configuration file has %d errors and changes nothing: the one loaded before stays in force", len(all))
+	s.log.WithField("since", since.UTC().Format(time.RFC3339)).Errorf("the configuration file changes nothing, errors: %d; the one loaded before stays in force", len(all))
 }
 
 // read is the file's content, bounded.

@@ -21,6 +21,8 @@ type walker struct {
 	lines map[string]int // by path
 	errs  Errors
 	nodes int // walked so far
+	// tried, if set, is told each field that is accepted (tests).
+	tried func(protoreflect.FieldDescriptor)
 }
 
 // maxNodes bounds a tree whose aliases multiply, or contain themselves.
@@ -80,6 +82,9 @@ func (w *walker) message(n *yaml.Node, d protoreflect.MessageDescriptor, path st
 			continue
 		}
 		seen[name] = key.Line
+		if w.tried != nil {
+			w.tried(f)
+		}
 		w.lines[at] = key.Line
 		if deref(value).Tag == "!!null" {
 			continue // protojson: as if it were not there
