@@ -97,18 +97,27 @@ func (c *Checker) applyCluster(cl *topology.Cluster, members []*balancer.Endpoin
 		c.clusters[cl.Name] = g
 	}
 	g.cluster, g.members, g.mark = cl, members, c.mark
-	was := g.settings
+	compared := false
 	now := time.Now()
 	before := g.sessions
+	old := before // by ID, as all is
 	g.sessions = make([]*session, 0, len(all))
 	for _, e := range all {
 		if !wanted(e) {
 			continue
 		}
-		if g.settings == was {
-			g.settings = checkOf(cl, was)
+		if !compared {
+			g.settings, compared = checkOf(cl, g.settings), true
 		}
-		s := c.sessions[e.spec.ID]
+		for len(old) > 0 && old[0].spec != e.spec && old[0].target.id < e.spec.ID {
+			old = old[1:]
+		}
+		var s *session
+		if len(old) > 0 && (old[0].spec == e.spec || old[0].target.id == e.spec.ID) {
+			s, old = old[0], old[1:]
+		} else {
+			s = c.sessions[e.spec.ID]
+		}
 		if s == nil || s.spec != e.spec || s.target.settings != g.settings {
 			t := targetOf(e, g.settings)
 			switch {

@@ -18,6 +18,7 @@ type builtCluster struct {
 
 	cluster   *Cluster
 	check     []HealthCheck   // the one that members wait for
+	distinct  bool            // no two members have one address
 	domains   []*domainRoutes // sorted by listener and domain
 	conflicts []Conflict
 	notes     []note
@@ -43,38 +44,37 @@ type domainRoutes struct {
 	askers           [][]string // of each route, the ids behind AskedBy
 }
 
-// buildCluster makes a cluster. prev is what the same cluster was before, if
-// it was: equal parts of it are used again, so that who depends on them sees
-// by the pointer that nothing changed.
-func buildCluster(name string, members []*member, file *expandedStatic, defaults *labels.ClusterPolicy, prefix string, prev *builtCluster) *builtCluster {
-	b := &builtCluster{members: members}
+// buildCluster makes the group's cluster. Equal parts of what it was before are
+// used again, so that who depends on them sees by the pointer that nothing
+// changed.
+func buildCluster(g *group, defaults *labels.ClusterPolicy, prefix string) *builtCluster {
+	b := &builtCluster{members: g.members}
 	defer func() { b.members = nil }()
-	if file != nil {
-		c := file.cluster
+	if g.static != nil {
+		c := g.static.cluster
 		b.cluster = &c
-		b.join(file)
-		return b
+	} else {
+		policy := b.settle(g.name, defaults, prefix)
+		c := policyCluster(g.name, policy)
+		c.Disagree = b.conflicts
+		b.cluster, b.check = &c, []HealthCheck{policyCheck(policy)}
+		b.routes(g.name, policy, g.built)
 	}
-	policy := b.settle(name, defaults, prefix)
-	c := policyCluster(name, policy)
-	c.Disagree = b.conflicts
-	b.cluster, b.check = &c, []HealthCheck{policyCheck(policy)}
-	b.routes(name, policy, prev)
-	b.join(nil)
+	b.join(g)
 	return b
 }
 
-// moveTo is the cluster with other members that ask for the same.
-func (b *builtCluster) moveTo(members []*member, file *expandedStatic) *builtCluster {
+// moveTo is the cluster with the group's members, which ask for what they did.
+func (b *builtCluster) moveTo(g *group) *builtCluster {
 	c := *b.cluster
-	n := &builtCluster{members: members, cluster: &c, check: b.check, domains: b.domains, conflicts: b.conflicts}
+	n := &builtCluster{members: g.members, cluster: &c, check: b.check, domains: b.domains, conflicts: b.conflicts}
 	defer func() { n.members = nil }()
 	for _, note := range b.notes {
 		if note.lost == "" {
 			n.notes = append(n.notes, note)
 		}
 	}
-	n.join(file)
+	n.join(g)
 	return n
 }
 
@@ -160,17 +160,18 @@ func sameSetting(a, b *labels.Setting, defaults *labels.ClusterPolicy) bool {
 // appears twice is one endpoint: a container wins over an answer of DNS, since
 // it has a life cycle; of two containers the one that is not stopping, then
 // the one that started last.
-func (b *builtCluster) join(file *expandedStatic) {
+func (b *builtCluster) join(g *group) {
 	var listed []*Endpoint
-	if file != nil {
-		listed = file.endpoints
+	if g.static != nil {
+		listed = g.static.endpoints
 	}
 	if len(b.members) == 0 {
 		b.cluster.Endpoints = listed
 		return
 	}
 	endpoints := make([]*Endpoint, 0, len(b.members)+len(listed))
-	if len(listed) == 0 && b.distinct() {
+	b.distinct = distinctAddresses(b.members, g.placed, g.built != nil && g.built.distinct)
+	if len(listed) == 0 && b.distinct {
 		for _, m := range b.members {
 			endpoints = append(endpoints, m.endpoint)
 		}
@@ -181,7 +182,7 @@ func (b *builtCluster) join(file *expandedStatic) {
 		slices.SortFunc(endpoints, byID)
 	}
 	b.cluster.Endpoints = endpoints
-	if file == nil {
+	if g.static == nil {
 		b.cluster.HealthChecks = nil
 		if slices.ContainsFunc(endpoints, func(e *Endpoint) bool { return e.NeedsProbe }) {
 			b.cluster.HealthChecks = b.check
@@ -189,21 +190,25 @@ func (b *builtCluster) join(file *expandedStatic) {
 	}
 }
 
-// distinct reports whether no two members have one address, which is usual.
-func (b *builtCluster) distinct() bool {
+// distinctAddresses reports whether no two members have one address, which is
+// usual. were: those that are not among placed were so.
+func distinctAddresses(members, placed []*member, were bool) bool {
 	const few = 16
-	if len(b.members) <= few {
-		for i, m := range b.members {
-			for _, o := range b.members[:i] {
-				if m.endpoint.Address == o.endpoint.Address {
+	if !were && len(members) <= few {
+		placed, were = members, true
+	}
+	if were && len(placed) <= few {
+		for _, m := range placed {
+			for _, o := range members {
+				if o != m && o.endpoint.Address == m.endpoint.Address {
 					return false
 				}
 			}
 		}
 		return true
 	}
-	all := make([]netip.AddrPort, len(b.members))
-	for i, m := range b.members {
+	all := make([]netip.AddrPort, len(members))
+	for i, m := range members {
 		all[i] = m.endpoint.Address
 	}
 	slices.SortFunc(all, netip.AddrPort.Compare)

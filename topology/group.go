@@ -31,6 +31,8 @@ type group struct {
 	kept    *keptCluster
 	built   *builtCluster // nil where kept
 	dirty   bool
+	// placed are the members that came, or have another address, since built.
+	placed []*member
 	// asks: what the members ask for is other than built was made from, not
 	// only where they are and how they do.
 	asks bool
@@ -99,11 +101,15 @@ func (gs *groups) replace(was, now *decision) {
 			}
 			i, found := slices.BinarySearchFunc(g.members, m, compareMembers)
 			if found {
-				asks := !g.members[i].asksLike(m)
+				old := g.members[i]
+				if old.endpoint.Address != m.endpoint.Address {
+					g.placed = append(g.placed, m)
+				}
 				g.members[i] = m
-				gs.touch(g, asks)
+				gs.touch(g, !old.asksLike(m))
 			} else {
 				g.members = slices.Insert(g.members, i, m)
+				g.placed = append(g.placed, m)
 				gs.touch(g, true)
 			}
 		}
@@ -265,15 +271,16 @@ func (gs *groups) build(defaults *labels.ClusterPolicy, prefix string, fresh boo
 	for _, g := range todo {
 		g.dirty = false
 		if len(g.members) == 0 && g.static == nil {
+			g.placed = nil
 			continue // kept, or gone
 		}
 		was := g.built
 		if g.asks {
-			g.built = buildCluster(g.name, g.members, g.static, defaults, prefix, was)
+			g.built = buildCluster(g, defaults, prefix)
 		} else {
-			g.built = was.moveTo(g.members, g.static)
+			g.built = was.moveTo(g)
 		}
-		g.asks, g.kept = false, nil
+		g.asks, g.kept, g.placed = false, nil, nil
 		gs.moved = gs.moved || was == nil || !slices.Equal(was.domains, g.built.domains)
 	}
 	gs.dirty = gs.dirty[:0]
