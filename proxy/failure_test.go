@@ -36,6 +36,29 @@ func TestRefusedGoesToAnother(t *testing.T) {
 	}
 }
 
+// Many are told to stop at once, and refuse before it is known: one that is
+// well is found all the same.
+func TestRefusedByManyAtOnce(t *testing.T) {
+	addrs := []netip.AddrPort{wire.Listen(t, wire.Answer(ok200)).Addr()}
+	for range 6 {
+		addrs = append(addrs, refusing(t))
+	}
+	r := newRig(t, setup{cluster: func(c *topology.Cluster) { c.Hold = wire.Patience }}, addrs...)
+	for range len(addrs) {
+		if got := r.exchange("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"); status(got) != "200" {
+			t.Errorf("answered %q", got)
+		}
+	}
+}
+
+func TestRefusalPause(t *testing.T) {
+	for n, want := range map[int]time.Duration{-3: 0, 0: 0, 1: refusedFirst, 2: 2 * refusedFirst, 12: refusedMost, 100: refusedMost} {
+		if got := refusalPause(n); got != want {
+			t.Errorf("refusal %d: %v, want %v", n, got, want)
+		}
+	}
+}
+
 func TestRefusedByAll(t *testing.T) {
 	r := newRig(t, setup{}, refusing(t))
 	got := r.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

@@ -13,6 +13,7 @@ type retries struct {
 	left     int
 	refusals int // tries that no endpoint has seen and that cost nothing
 	backOffs int
+	pause    time.Duration // before the next try, where a refusal asks for one
 	// taken: the retry breaker has allowed the try that is on, and is to be
 	// told of its end.
 	taken *balancer.Cluster
@@ -64,6 +65,7 @@ func (ex *exchange) mayRetry(f *failure) bool {
 	if !ex.replayed || f.flag&FlagUO != 0 {
 		return false
 	}
+	r.pause = 0
 	if !f.disliked {
 		if !f.unsent && !ex.policyWants(f) {
 			return false
@@ -75,7 +77,7 @@ func (ex *exchange) mayRetry(f *failure) bool {
 			// this by the hold, which is what the request is waiting for.
 		case held && r.refusals < freeRefusals:
 			r.refusals++
-			f.pause = refusalPause(r.refusals - len(ex.q.Tried))
+			r.pause = refusalPause(r.refusals - len(ex.q.Tried))
 		case r.left == 0:
 			ex.exhausted()
 			return false
@@ -217,8 +219,8 @@ func (ex *exchange) backOff(f *failure) bool {
 	r, p := &ex.retry, &ex.route.Spec.Retry
 	n := r.backOffs
 	r.backOffs++
-	if f.pause > 0 {
-		return ex.wait(f.pause)
+	if r.pause > 0 {
+		return ex.wait(r.pause)
 	}
 	if f.unsent && (n == 0 || ex.lease.Cluster.Spec().Hold > 0) {
 		return true // Acquire pauses where it is the same endpoint again
