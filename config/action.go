@@ -82,7 +82,7 @@ func (c *converter) names(cluster string, s *scope, at string) {
 // inside outwards.
 func (c *converter) weighted(w *route.WeightedCluster, s *scope, out *topology.Route, at string) {
 	var total uint64
-	changes := false
+	changes, complete := false, true
 	for i, one := range w.GetClusters() {
 		here := index(at, "clusters", i)
 		if one.GetName() == "" {
@@ -90,6 +90,7 @@ func (c *converter) weighted(w *route.WeightedCluster, s *scope, out *topology.R
 		}
 		if one.GetWeight() == nil {
 			c.fail(here+".weight", "is required")
+			complete = false
 		}
 		c.names(one.GetName(), s, here+".name")
 		total += uint64(one.GetWeight().GetValue())
@@ -102,7 +103,7 @@ func (c *converter) weighted(w *route.WeightedCluster, s *scope, out *topology.R
 	//lint:ignore SA1019 files in use have it
 	given := w.GetTotalWeight()
 	switch {
-	case len(w.GetClusters()) == 0: // a rule says so
+	case len(w.GetClusters()) == 0, !complete: // said already
 	case total == 0:
 		c.fail(at+".clusters", "the sum of the weights must be greater than 0")
 	case total > math.MaxUint32:

@@ -26,7 +26,7 @@ func (c *converter) listener(l *listener.Listener, at string) topology.Listener 
 		c.fail(at+".address", "is required")
 	} else {
 		out.Address = c.literal(l.GetAddress(), at+".address")
-		if out.Address.Port() == 0 && out.Address.IsValid() {
+		if l.GetAddress().GetSocketAddress().GetPortValue() == 0 && out.Address.IsValid() {
 			c.fail(at+".address.socket_address.port_value", "want a port")
 		}
 	}

@@ -53,8 +53,9 @@ func Parse(content []byte) (*topology.Static, error) {
 		return nil, fmt.Errorf("bootstrap as JSON: %w", err)
 	}
 	if err := protojson.Unmarshal(text, m); err != nil {
-		// The walk has not seen what protojson minds.
-		w.errs = append(w.errs, Error{Reason: err.Error()})
+		if len(w.errs) == 0 { // the walk has not seen what protojson minds
+			w.errs = Errors{{Reason: err.Error()}}
+		}
 		return nil, w.errs.sorted()
 	}
 	c := &converter{lines: w.lines}

@@ -62,7 +62,6 @@ func (c *converter) discovery(cl *cluster.Cluster, out *topology.StaticCluster, 
 	if f := cl.GetDnsFailureRefreshRate(); f != nil {
 		c.failureRate(f, &out.Refresh, at+".dns_failure_refresh_rate")
 	}
-	c.rate(&out.Refresh, at)
 }
 
 // dnsCluster is the newer spelling of the two DNS types.
@@ -90,13 +89,6 @@ func (c *converter) dnsCluster(m *dns.DnsCluster, out *topology.StaticCluster, a
 	}
 	if f := m.GetDnsFailureRefreshRate(); f != nil {
 		c.failureRate(f, &out.Refresh, at+".dns_failure_refresh_rate")
-	}
-	c.rate(&out.Refresh, at)
-}
-
-func (c *converter) rate(p *topology.RefreshPolicy, at string) {
-	if p.Rate <= time.Millisecond {
-		c.fail(at+".dns_refresh_rate", "must be more than 1 ms")
 	}
 }
 

@@ -276,6 +276,10 @@ func (w *walker) single(n *yaml.Node, f protoreflect.FieldDescriptor, path strin
 		return nil
 	}
 	n = deref(n)
+	if rule, ok := only[f.FullName()]; ok && n.Kind == yaml.ScalarNode && n.Value != rule.value {
+		w.fail(n, path, "%s", rule.reason)
+		return nil
+	}
 	if m := f.Message(); m != nil {
 		return w.message(n, m, path)
 	}
@@ -288,10 +292,6 @@ func (w *walker) single(n *yaml.Node, f protoreflect.FieldDescriptor, path strin
 
 func (w *walker) scalar(n *yaml.Node, f protoreflect.FieldDescriptor, path string) any {
 	text := n.Value
-	if rule, ok := only[f.FullName()]; ok && text != rule.value {
-		w.fail(n, path, "%s", rule.reason)
-		return nil
-	}
 	var err error
 	switch f.Kind() {
 	case protoreflect.StringKind:
