@@ -2,6 +2,7 @@ package dockerwatch
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,8 @@ type members struct {
 
 	byID  map[string]*member
 	order []*member // those shown, sorted by id
+	// held is how many of those shown have an address.
+	held map[netip.Addr]int
 
 	urgent, patient []*member // wait for an inspect
 	agenda          agenda
@@ -54,7 +57,7 @@ type note struct {
 func newMembers(prefix, engine string) *members {
 	return &members{
 		prefix: prefix, engine: engine, parse: labels.Parse,
-		byID: map[string]*member{}, suspects: map[string]string{},
+		byID: map[string]*member{}, suspects: map[string]string{}, held: map[netip.Addr]int{},
 	}
 }
 
@@ -71,8 +74,26 @@ func (m *members) show(x *member, c *topology.Container) {
 		i, _ := slices.BinarySearchFunc(m.order, x.id, compareID)
 		m.order = slices.Insert(m.order, i, x)
 	}
+	if x.shown != nil {
+		m.hold(x.shown, -1)
+	}
+	m.hold(c, 1)
 	x.shown = c
 	m.changed = true
+}
+
+// hold counts c's addresses in, or out.
+func (m *members) hold(c *topology.Container, n int) {
+	for i := range c.Networks {
+		for _, ip := range [...]netip.Addr{c.Networks[i].IPv4, c.Networks[i].IPv6} {
+			if !ip.IsValid() {
+				continue
+			}
+			if m.held[ip] += n; m.held[ip] == 0 {
+				delete(m.held, ip)
+			}
+		}
+	}
 }
 
 // change shows x with a difference made by edit.
@@ -94,6 +115,7 @@ func (m *members) remove(x *member) {
 	}
 	if i, ok := slices.BinarySearchFunc(m.order, x.id, compareID); ok {
 		m.order = slices.Delete(m.order, i, i+1)
+		m.hold(x.shown, -1)
 	}
 	m.changed, m.hurry = true, true
 }
@@ -458,8 +480,8 @@ func (m *members) evictAddress(x *member, c *topology.Container, now time.Time) 
 		return
 	}
 	for _, n := range c.Networks {
-		if !n.IPv4.IsValid() && !n.IPv6.IsValid() {
-			continue
+		if m.held[n.IPv4] == 0 && m.held[n.IPv6] == 0 {
+			continue // nobody has it; an invalid one is held by none
 		}
 		for _, y := range m.order {
 			if y == x || !holds(y.shown, n) {

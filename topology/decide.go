@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,15 +55,15 @@ type member struct {
 	service  *labels.Service
 	endpoint *Endpoint
 	claims   []claim // the routes that it asks for
+	created  int64   // its container's, Unix nanoseconds: thousands are compared
 }
 
 // newerThan orders the members whose word counts: creation time, then id.
 func (m *member) newerThan(o *member) bool {
-	a, b := m.decision.container, o.decision.container
-	if c := a.Created.Compare(b.Created); c != 0 {
-		return c > 0
+	if m.created != o.created {
+		return m.created > o.created
 	}
-	return a.ID > b.ID
+	return m.decision.container.ID > o.decision.container.ID
 }
 
 // decide applies the rules of the labels to one container. It returns nil for
@@ -209,9 +210,17 @@ func (s *serviceDecider) decide() *member {
 		e.Hostname = at.hostname
 	}
 	s.readiness(&e)
-	m := &member{decision: s.decision, service: svc, endpoint: &e}
+	m := &member{decision: s.decision, service: svc, endpoint: &e, created: created(c)}
 	m.claims = s.routes()
 	return m
+}
+
+// created is c.Created; the zero time is before all.
+func created(c *Container) int64 {
+	if c.Created.IsZero() {
+		return math.MinInt64
+	}
+	return c.Created.UnixNano()
 }
 
 func drainTime(c *Container, svc *labels.Service) time.Duration {
