@@ -16,10 +16,10 @@ func TestStorm(t *testing.T) {
 		Only: []string{
 			"scale down", "compose restart", "recreate the only one",
 			"force-recreate (closes at SIGTERM)", "docker restart (ignores SIGTERM)",
-			"kill -9", "hangs", "pause", "event stream cut", "DNS gone",
+			"kill -9", "hangs", "pause", "event stream cut", "DNS gone", "takeover",
 		},
 		Socket: engine.Socket, Compose: engine.ComposeCommand(),
-		Images:   storm.Images{LB: engine.LB, Daemon: engine.Daemon},
+		Images:   storm.Images{LB: engine.LB, Daemon: engine.Daemon, Binary: engine.LBBinary},
 		Progress: t.Output(),
 	})
 	if err != nil {

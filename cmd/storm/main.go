@@ -76,7 +76,7 @@ func run(ctx context.Context, o storm.Options) (err error) {
 		return err
 	}
 	o.Socket, o.Compose = engine.Socket, engine.ComposeCommand()
-	o.Images = storm.Images{LB: engine.LB, Daemon: engine.Daemon}
+	o.Images = storm.Images{LB: engine.LB, Daemon: engine.Daemon, Binary: engine.LBBinary}
 	report, err := storm.Run(ctx, o)
 	if err != nil {
 		return err

@@ -19,6 +19,8 @@ type operation struct {
 	// steps draws the details; all chance is in rng, so that one seed is one
 	// schedule.
 	steps func(rng *rand.Rand) []step
+	// onHost: the proxy is a process of this machine, not a container.
+	onHost bool
 	// needs is what it cannot do without on this machine.
 	needs []need
 }
@@ -151,7 +153,8 @@ func operations() []operation {
 	}
 	all = append(all, failing()...)
 	all = append(all, frozen()...)
-	return append(all, blind()...)
+	all = append(all, blind()...)
+	return append(all, replaced()...)
 }
 
 // stopping are the operations that stop replicas in good order.

@@ -41,6 +41,8 @@ var services = []struct {
 // Images are what a stage is made of.
 type Images struct {
 	LB, Daemon string
+	// Binary is the same lb as a file.
+	Binary string
 }
 
 // stage is a Compose project: the proxy and its backends, and the relay
@@ -53,13 +55,14 @@ type stage struct {
 	dir     string
 	relay   *relay
 	target  *target // nil: the proxy is ours
+	host    *onHost // nil: the proxy is in a container
 	front   string  // the container of the proxy
 	address string  // where requests go
 	admin   string  // empty where the proxy is not ours
 }
 
 // newStage makes the files and the relay; up starts the containers.
-func newStage(engine string, images Images, compose []string, t *target) (*stage, error) {
+func newStage(engine string, images Images, compose []string, t *target, host bool) (*stage, error) {
 	dir, err := os.MkdirTemp("", "dlbstorm")
 	if err != nil {
 		return nil, err
@@ -67,7 +70,7 @@ func newStage(engine string, images Images, compose []string, t *target) (*stage
 	random := make([]byte, 3)
 	rand.Read(random)
 	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: images, compose: compose, engine: engine, dir: dir, target: t}
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(host); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -76,7 +79,7 @@ func newStage(engine string, images Images, compose []string, t *target) (*stage
 // record is the file that the backends append to.
 func (s *stage) record() string { return filepath.Join(s.dir, "record", "requests") }
 
-func (s *stage) prepare() error {
+func (s *stage) prepare(host bool) error {
 	for _, sub := range []string{"record", "engine"} {
 		dir := filepath.Join(s.dir, sub)
 		if err := os.Mkdir(dir, 0o777); err != nil {
@@ -97,10 +100,16 @@ func (s *stage) prepare() error {
 	if err := errors.Join(f.Chmod(0o666), f.Close()); err != nil {
 		return err
 	}
+	socket := filepath.Join(s.dir, "engine", "docker.sock")
+	if host {
+		if s.host, s.address, s.admin, err = newOnHost(s.dir, s.images.Binary, socket, s.project); err != nil {
+			return err
+		}
+	}
 	if err := os.WriteFile(filepath.Join(s.dir, "docker-compose.yml"), []byte(s.file()), 0o644); err != nil {
 		return err
 	}
-	s.relay, err = startRelay(filepath.Join(s.dir, "engine", "docker.sock"), s.engine)
+	s.relay, err = startRelay(socket, s.engine)
 	return err
 }
 
@@ -108,14 +117,16 @@ func (s *stage) prepare() error {
 func (s *stage) file() string {
 	var b strings.Builder
 	b.WriteString("version: \"3.4\"\nservices:\n")
-	if s.target == nil {
+	switch {
+	case s.host != nil:
+	case s.target == nil:
 		fmt.Fprintf(&b, `  front:
     image: %s
     ports: ["10000", "9901"]
     environment: {LB_PREFIX: %s, LB_DOCKER: "unix:///engine/docker.sock"}
     volumes: ["%s:/engine"]
 `, s.images.LB, s.project, filepath.Join(s.dir, "engine"))
-	} else {
+	default:
 		// It does nothing: its network namespace is what is wanted.
 		fmt.Fprintf(&b, `  front:
     image: %s
@@ -160,18 +171,8 @@ func (s *stage) up(ctx context.Context) error {
 	if err := s.runCompose(ctx, args...); err != nil {
 		return err
 	}
-	var err error
-	if s.front, err = s.container(ctx, "front", 1); err != nil {
+	if err := s.startFront(ctx); err != nil {
 		return err
-	}
-	if err := s.findPorts(ctx); err != nil {
-		return err
-	}
-	if s.target != nil {
-		s.admin = ""
-		if err := s.startTarget(ctx); err != nil {
-			return err
-		}
 	}
 	c := &client{address: s.address}
 	defer c.close()
@@ -187,6 +188,24 @@ func (s *stage) up(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// startFront starts or finds the proxy.
+func (s *stage) startFront(ctx context.Context) (err error) {
+	if s.host != nil {
+		return s.host.start()
+	}
+	if s.front, err = s.container(ctx, "front", 1); err != nil {
+		return err
+	}
+	if err := s.findPorts(ctx); err != nil {
+		return err
+	}
+	if s.target == nil {
+		return nil
+	}
+	s.admin = ""
+	return s.startTarget(ctx)
 }
 
 // findPorts finds where the proxy is published. Requests go by the network's own
@@ -221,6 +240,9 @@ func (s *stage) down() error {
 	defer cancel()
 	if s.target != nil {
 		s.target.stop()
+	}
+	if s.host != nil {
+		s.host.stop()
 	}
 	ids, err := s.docker(ctx, "ps", "-aq", "--filter", "label=com.docker.compose.project="+s.project)
 	if err == nil && ids != "" {
@@ -276,6 +298,10 @@ const maxLog = 40
 
 // log is what the proxy's container said in this time.
 func (s *stage) log(ctx context.Context, from, to time.Time) []string {
+	if s.host != nil {
+		lines := s.host.lines()
+		return lines[max(0, len(lines)-maxLog):]
+	}
 	c := exec.CommandContext(ctx, "docker", "logs", "--since", unix(from), "--until", unix(to), s.front)
 	c.Env = append(os.Environ(), "DOCKER_HOST=unix://"+s.engine)
 	out, err := c.CombinedOutput()

@@ -58,46 +58,70 @@ func (r *Report) Leak() error {
 	return r.Start.grown(*r.End)
 }
 
-// Run sets the stage, sends the storm over it and removes it. The error is of
-// the stage; losses are in the report.
+// Run sets the stages, sends the storm over them and removes them. The error is
+// of a stage; losses are in the report.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
 	all, missing, err := choose(o.Only)
 	if err != nil {
 		return nil, err
 	}
+	report = &Report{Missing: missing}
+	for _, onHost := range []bool{false, true} {
+		var ours []operation
+		for _, op := range all {
+			if op.onHost == onHost {
+				ours = append(ours, op)
+			}
+		}
+		if len(ours) == 0 || onHost && o.Target != "" {
+			continue
+		}
+		if err := report.run(ctx, o, ours, onHost); err != nil {
+			return nil, err
+		}
+	}
+	return report, nil
+}
+
+// run sets a stage and sends all seeds over it.
+func (r *Report) run(ctx context.Context, o Options, all []operation, onHost bool) (err error) {
 	t, err := newTarget(o.Target)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s, err := newStage(o.Socket, o.Images, o.Compose, t)
+	s, err := newStage(o.Socket, o.Images, o.Compose, t, onHost)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, s.down()) }()
 	fmt.Fprintf(o.Progress, "%d requests/s: setting the stage\n", o.Rate)
 	if err := s.up(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	report = &Report{Missing: missing}
+	// What a process held says nothing where it was replaced.
+	look := o.Rest > 0 && s.admin != "" && !onHost
 	for i, seed := range o.Seeds {
+		if onHost && i > 0 {
+			break // few operations, of which one seed shows as much as many
+		}
 		fmt.Fprintf(o.Progress, "seed %d\n", seed)
 		rows, err := s.blow(ctx, o, seed, plan(seed, all))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, r := range rows {
-			report.add(seed, r)
+		for _, row := range rows {
+			r.add(seed, row)
 		}
-		if o.Rest > 0 && i == 0 && s.admin != "" {
-			if report.Start, err = s.usage(ctx, o); err != nil {
-				return nil, err
+		if look && i == 0 {
+			if r.Start, err = s.usage(ctx, o); err != nil {
+				return err
 			}
 		}
 	}
-	if o.Rest > 0 && s.admin != "" {
-		report.End, err = s.usage(ctx, o)
+	if look {
+		r.End, err = s.usage(ctx, o)
 	}
-	return report, err
+	return err
 }
 
 // usage leaves the proxy in peace and reads what it still holds.
