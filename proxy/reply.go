@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"io"
 
 	"github.com/dockerlb/dockerlb/balancer"
 )
@@ -23,11 +24,28 @@ func (ex *exchange) direct(status int, body []byte, details string) {
 		ex.addResp = append(ex.addResp, pair{"content-type", textPlain})
 	}
 	ex.respond()
+	ex.drain()
 	if ex.stream.sendHead(r, ex.addResp, bodyLength, int64(len(body)), false) == nil &&
 		ex.stream.sendBody(body) == nil {
 		_ = ex.stream.endBody(nil) // fails where the client has gone: nobody to tell
 	}
 	ex.addResp = ex.addResp[:0]
+}
+
+// drain reads what has come of a request's body that nobody wants. Where that
+// is not all, the connection ends, and the response says so.
+func (ex *exchange) drain() {
+	for n := 0; n < syncBody; {
+		piece, err := ex.stream.readBody(false)
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			break
+		}
+		n += len(piece)
+	}
+	ex.stream.closeAfter()
 }
 
 var textPlain = []byte("text/plain")

@@ -47,12 +47,32 @@ func (r *request) parse(data []byte, limits headLimits, target int) (bool, *faul
 		f = faultTargetSize // RFC 9112 section 3: the target is what is too long
 	}
 	if !done || f != nil {
+		if f == nil && r.lines == 0 && !maybeMethod(data[r.pos:]) {
+			f = faultMethod // TLS, SSH: no line end may ever come
+		}
 		return false, f
 	}
 	if f := r.parseLine(r.startLine(), target); f != nil {
 		return false, f
 	}
 	return true, r.interpret()
+}
+
+// maybeMethod tells whether a line that has not ended may begin with a method,
+// or be the empty line before it.
+func maybeMethod(line []byte) bool {
+	if len(line) == 1 && line[0] == '\r' {
+		return true
+	}
+	for i, c := range line {
+		if c == ' ' {
+			return i > 0
+		}
+		if charClass[c]&tokenChar == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // parseLine: method SP request-target SP HTTP-version (RFC 9112 section 3),

@@ -12,8 +12,13 @@ import (
 )
 
 // upgradeAllowed: the route, else the listener, lists the protocol (facts 6.6).
+// Of several that the client offers the first that is allowed is asked for, and
+// no other: who answers must not choose one that nobody has looked at. h2c is
+// never asked for; a client that offers it is served without (RFC 9110 section
+// 7.8).
 func (ex *exchange) upgradeAllowed() bool {
 	up := ex.req.upgrade
+	onlyH2C := true
 	allowed := ex.route.Spec.Upgrades
 	if len(allowed) == 0 {
 		allowed = ex.http.Upgrades
@@ -21,12 +26,18 @@ func (ex *exchange) upgradeAllowed() bool {
 	for {
 		e, rest, ok := nextElement(up)
 		if !ok {
-			return false
-		}
-		if slices.ContainsFunc(allowed, func(a string) bool { return equalFold(e, a) }) {
-			return true
+			ex.req.upgrade = nil
+			return onlyH2C
 		}
 		up = rest
+		if equalFold(e, "h2c") {
+			continue
+		}
+		onlyH2C = false
+		if slices.ContainsFunc(allowed, func(a string) bool { return equalFold(e, a) }) {
+			ex.req.upgrade = e
+			return true
+		}
 	}
 }
 
@@ -34,7 +45,8 @@ func (ex *exchange) upgradeAllowed() bool {
 // have ended, nothing has passed for too long, or the endpoint has left and its
 // drain time is over.
 func (ex *exchange) switchProtocols(up *upConn) (failure, bool) {
-	if ex.req.upgrade == nil {
+	// RFC 9110 section 7.8: not to what the client has not asked for.
+	if _, n := ex.resp.lookup("upgrade"); ex.req.upgrade == nil || n != 1 || !foldEqual(ex.resp.upgrade, view(ex.req.upgrade)) {
 		return failure{result: balancer.Protocol, reason: "protocol error", flag: FlagUPE}, false
 	}
 	if !ex.uploadOver() || ex.clientFailed() {
