@@ -67,7 +67,7 @@ func (m *members) show(x *member, c *topology.Container) {
 	if x.shown != nil && equal(x.shown, c) {
 		return
 	}
-	if x.shown == nil || !refines(x.shown, c) {
+	if (x.shown == nil || !refines(x.shown, c)) && !m.lenderUnseen(c) {
 		m.hurry = m.hurry || up(c.State) || (x.shown != nil && up(x.shown.State))
 	}
 	if x.shown == nil {
@@ -470,6 +470,14 @@ func (m *members) lender(ref string, now time.Time) string {
 	m.byID[ref] = x
 	m.look(x, now, now)
 	return ref
+}
+
+// lenderUnseen: c borrows the network of a container that is just being looked
+// at. Without it c has no address: shown alone, it would be called unreachable
+// for the moment until the lender is shown, which is in a hurry itself.
+func (m *members) lenderUnseen(c *topology.Container) bool {
+	lender := m.byID[c.NetworkOf]
+	return lender != nil && lender.shown == nil
 }
 
 // evictAddress: an address that c now has is no longer that of another one. The

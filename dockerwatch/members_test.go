@@ -237,3 +237,39 @@ func TestHealthIsLookedAtAgainWhileStarting(t *testing.T) {
 		t.Error("does not look whether the probe failed")
 	}
 }
+
+// Who borrows a network is shown with its lender, not some milliseconds before
+// it as unreachable.
+func TestLenderIsWaitedFor(t *testing.T) {
+	s := newScript()
+	s.list()
+	s.take()
+	s.send("start", map[string]string{"lb.cluster": "web"})
+	look := func(want string) {
+		t.Helper()
+		if id, ok := s.nextLook(s.now); !ok || id != want {
+			t.Fatalf("looks at %q, want %q", id, want)
+		}
+	}
+	running := func(id, mode string, labels map[string]string) {
+		in := &inspected{ID: id, Name: "/" + id[:4]}
+		in.State.Status, in.State.StartedAt = "running", s.now
+		in.HostConfig.NetworkMode = mode
+		in.Config.Labels = labels
+		s.inspected(id, in, nil, s.now)
+	}
+	lender := strings.Repeat("b", 64)
+	look(id64)
+	running(id64, "container:"+lender, map[string]string{"lb.cluster": "web"})
+	if s.hurry {
+		t.Error("shown without its lender")
+	}
+	look(lender)
+	running(lender, "bridge", nil)
+	if !s.hurry {
+		t.Error("not shown at once with its lender")
+	}
+	if all := s.take(); len(all) != 2 || all[0].NetworkOf != lender {
+		t.Errorf("%+v", all)
+	}
+}
