@@ -28,7 +28,14 @@ type walker struct {
 // maxNodes bounds a tree whose aliases multiply, or contain themselves.
 const maxNodes = 1 << 20
 
+// maxErrors is how many errors are collected: who has more has another kind of
+// file.
+const maxErrors = 1000
+
 func (w *walker) fail(n *yaml.Node, path, format string, args ...any) {
+	if len(w.errs) >= maxErrors {
+		return
+	}
 	w.errs = append(w.errs, Error{Line: n.Line, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
@@ -145,7 +152,7 @@ type entry struct {
 }
 
 // maxMerge bounds merge keys within merge keys.
-const maxMerge = 16
+const maxMerge = 8
 
 // entries are a mapping's own, then those that it merges in ("<<: *other").
 func (w *walker) entries(n *yaml.Node, path string, depth int) []entry {
