@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"bytes"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -256,11 +258,30 @@ func (ex *exchange) endUpload(up *upConn) error {
 	if ex.req.body == bodyChunked {
 		o := ex.body.out
 		b := append(o.b[:o.w], "0\r\n"...)
-		b = append(b, ex.stream.requestTrailers()...)
+		b = ex.appendTrailers(b)
 		o.set(append(b, "\r\n"...))
 	}
 	return ex.flushOut(up)
 }
+
+// appendTrailers appends the request's trailers without those that the route
+// removes.
+func (ex *exchange) appendTrailers(b []byte) []byte {
+	for rest := ex.stream.requestTrailers(); len(rest) > 0; {
+		line, after, _ := bytes.Cut(rest, lineFeed)
+		rest = after
+		name, _, _ := bytes.Cut(line, colon)
+		removes := func(n string) bool { return foldEqual(name, n) }
+		if slices.ContainsFunc(ex.route.Spec.RequestHeaders.Remove, removes) ||
+			ex.lease.Chosen != nil && slices.ContainsFunc(ex.lease.Chosen.RequestHeaders.Remove, removes) {
+			continue
+		}
+		b = append(append(b, line...), '\n')
+	}
+	return b
+}
+
+var lineFeed, colon = []byte("\n"), []byte(":")
 
 func (ex *exchange) flushOut(up *upConn) error {
 	o := ex.body.out

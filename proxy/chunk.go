@@ -169,8 +169,7 @@ func (c *chunks) addTrailer(line []byte) *fault {
 	}
 	c.trailer.pos = len(c.partial)
 	fl := &c.trailer.fields[len(c.trailer.fields)-1]
-	switch fl.id {
-	case fieldOther, fieldVia, fieldDate, fieldServer:
+	if trailable(c.trailer.name(fl)) {
 		c.trailers = append(c.trailers, c.trailer.name(fl)...)
 		c.trailers = append(c.trailers, ": "...)
 		c.trailers = append(c.trailers, c.trailer.value(fl)...)

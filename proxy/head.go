@@ -28,7 +28,9 @@ const (
 	fieldForwardedPort
 	fieldRequestID
 	fieldCookie
-	fieldEnvoy // x-envoy-…
+	fieldClaim     // what only a trusted proxy may say of the client: claims
+	fieldLookalike // what another parser may take for a framing field: claims
+	fieldEnvoy     // x-envoy-…
 )
 
 // field is one field line: offsets into the head's bytes, which may move while
@@ -167,7 +169,7 @@ func (h *head) nominate(list []byte) *fault {
 				continue
 			}
 			switch f.id {
-			case fieldHost, fieldContentLength, fieldTransferEncoding,
+			case fieldHost, fieldContentLength, fieldTransferEncoding, fieldClaim,
 				fieldForwarded, fieldForwardedFor, fieldForwardedProto, fieldForwardedHost, fieldForwardedPort:
 				return faultConnection
 			}
@@ -203,6 +205,18 @@ func (h *head) lookup(lower string) (value []byte, n int) {
 
 // identify finds a name's id: by length first, as most names are none of ours.
 func identify(name []byte) fieldID {
+	id := acted(name)
+	if id == fieldOther {
+		switch name[0] | 0x20 {
+		case 'x', 'c', 't', 'f', 'p', 'h':
+			return claims(name)
+		}
+	}
+	return id
+}
+
+// acted is the id of a field that the engine acts on.
+func acted(name []byte) fieldID {
 	switch len(name) {
 	case 2:
 		return pick(name, "te", fieldTE)

@@ -263,7 +263,7 @@ func (r *request) interpret() *fault {
 			} else if e := r.connection(v); e != nil {
 				return e
 			}
-		case fieldKeepAlive, fieldProxyConnection:
+		case fieldKeepAlive, fieldProxyConnection, fieldLookalike:
 			f.drop = true
 		case fieldUpgrade:
 			f.drop = true

@@ -106,7 +106,7 @@ func (ex *exchange) forwarded() {
 	if !ex.trusted {
 		for i := range r.fields {
 			switch r.fields[i].id {
-			case fieldForwardedFor, fieldForwardedProto, fieldForwardedHost, fieldForwardedPort, fieldForwarded:
+			case fieldForwardedFor, fieldForwardedProto, fieldForwardedHost, fieldForwardedPort, fieldForwarded, fieldClaim:
 				r.fields[i].drop = true
 			}
 		}
@@ -214,7 +214,7 @@ func (ex *exchange) envoyRequest() {
 			if internalOnly(r.name(f)[len("x-envoy-"):], ex.http.UseRemoteAddress) {
 				f.drop = true
 			}
-		case fieldOther:
+		case fieldClaim:
 			if equalFold(r.name(f), "x-forwarded-client-cert") {
 				f.drop = true
 			}
