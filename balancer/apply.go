@@ -47,15 +47,15 @@ func (b *Balancer) Apply(t *topology.Table) {
 	b.clusters, b.table = clusters, t
 	b.inherit(now)
 
-	v := &View{generation: t.Generation, clusters: clusters, listeners: make(map[string]*Listener, len(t.Listeners))}
+	v := &View{generation: t.Generation, number: old.number + 1, changed: b.touched, clusters: clusters, listeners: make(map[string]*Listener, len(t.Listeners))}
 	for i := range t.Listeners {
 		spec := &t.Listeners[i]
 		v.listeners[spec.Name] = newListener(spec, old.listeners[spec.Name], clusters, same)
 	}
 	b.view.Store(v)
-	b.reap(now)
+	b.tickTouched(now)
+	b.touched = nil
 	b.unlock()
-	b.poke()
 	b.changed()
 }
 
@@ -76,6 +76,7 @@ func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
 // update brings a cluster to spec: endpoints that both have live on, by ID.
 func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
 	c.spec.Store(spec)
+	b.touched = append(b.touched, c)
 	b.applies++
 	next := make([]*Endpoint, 0, len(spec.Endpoints))
 	old := c.endpoints
@@ -143,6 +144,7 @@ func (c *Cluster) keepMembers() {
 // remove takes one endpoint out of its cluster. Balancer.mu is held.
 func (b *Balancer) remove(e *Endpoint, now time.Time) {
 	c := e.cluster
+	b.touched = append(b.touched, c)
 	c.endpoints = slices.DeleteFunc(slices.Clone(c.endpoints), func(o *Endpoint) bool { return o == e })
 	c.count.membershipChange.Add(1)
 	b.publish(c, now)
@@ -171,6 +173,7 @@ func (b *Balancer) removeCluster(c *Cluster, now time.Time) {
 	c.endpoints = nil
 	c.keepMembers()
 	c.removed.Store(true)
+	b.touched = append(b.touched, c)
 	b.publish(c, now)
 	for _, e := range gone {
 		b.forget(e, now)

@@ -32,7 +32,11 @@ type Balancer struct {
 	// leaving are endpoints out of the table that still have leases, or
 	// upgraded connections whose drain time runs.
 	leaving []*Endpoint
-	applies uint64      // updates of a cluster, ever
+	applies uint64 // updates of a cluster, ever
+	// touched are the clusters that were made, changed or removed since the
+	// last View.
+	touched []*Cluster
+	tickAt  time.Time   // when Run will look by itself; zero: it does not run yet
 	fresh   []*Endpoint // born in this Apply
 	// overridden is 0 where no endpoint has an override.
 	overridden int
@@ -137,7 +141,21 @@ func (b *Balancer) tick(now time.Time) time.Duration {
 		next = earlier(next, b.tickCluster(c, now))
 	}
 	next = earlier(next, b.reap(now))
+	b.tickAt = next
 	return max(next.Sub(now), 0)
+}
+
+// tickTouched is tick for what an Apply has touched: Run is woken only where it
+// would look too late, as a look at thousands of clusters is not free. mu is
+// held.
+func (b *Balancer) tickTouched(now time.Time) {
+	next := b.reap(now)
+	for _, c := range b.touched {
+		next = earlier(next, b.tickCluster(c, now))
+	}
+	if b.tickAt.IsZero() || !next.IsZero() && next.Before(b.tickAt) {
+		b.poke()
+	}
 }
 
 // tickCluster does what is due for one cluster and returns when to look again.

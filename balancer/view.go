@@ -12,6 +12,8 @@ import (
 // in it are the living ones.
 type View struct {
 	generation uint64
+	number     uint64     // of Applies
+	changed    []*Cluster // since the View before; one may stand there twice
 	listeners  map[string]*Listener
 	clusters   map[string]*Cluster
 }
@@ -31,6 +33,16 @@ func (v *View) Clusters(f func(*Cluster)) {
 		f(c)
 	}
 }
+
+// Number counts the Views of a Balancer.
+func (v *View) Number() uint64 { return v.number }
+
+// Changed are the clusters that are other than in the View before, those that
+// are gone (Removed) among them. One may stand there twice.
+func (v *View) Changed() []*Cluster { return v.changed }
+
+// Removed tells whether the table has no such cluster any more.
+func (c *Cluster) Removed() bool { return c.removed.Load() }
 
 // Members are the cluster's endpoints of now, sorted by ID: a list that is never
 // written again, the same for as long as nobody joins, leaves or changes.

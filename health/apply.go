@@ -32,6 +32,7 @@ type settings struct{ topology.HealthCheck }
 
 // group is a cluster as Apply last saw it.
 type group struct {
+	of       *balancer.Cluster
 	cluster  *topology.Cluster
 	members  []*balancer.Endpoint
 	settings *settings  // nil: nobody was checked yet
@@ -66,21 +67,38 @@ func (c *Checker) Apply(v *balancer.View) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mark++
-	var all []endpoint
-	v.Clusters(func(cl *balancer.Cluster) {
-		spec, members := cl.Spec(), cl.Members()
-		if g := c.clusters[spec.Name]; g != nil && g.cluster == spec && sameMembers(g.members, members) {
-			g.mark = c.mark
-			return
+	if known := c.view; known != 0 && v.Number() == known+1 {
+		for _, cl := range v.Changed() {
+			c.applyChanged(cl)
 		}
-		all = all[:0]
-		for _, e := range members {
-			all = append(all, endpoint{e.Spec(), spec, e.Address()})
-		}
-		c.applyCluster(spec, members, all)
-	})
-	c.sweep()
+	} else {
+		v.Clusters(c.applyChanged)
+		c.sweep()
+	}
+	c.view = v.Number()
 	c.kick()
+}
+
+// applyChanged looks at one cluster, which may be gone. mu is held.
+func (c *Checker) applyChanged(cl *balancer.Cluster) {
+	spec, members := cl.Spec(), cl.Members()
+	g := c.clusters[spec.Name]
+	switch {
+	case cl.Removed():
+		if g != nil && g.of == cl { // not that of a new cluster of this name
+			c.forget(g)
+		}
+		return
+	case g != nil && g.of == cl && g.cluster == spec && sameMembers(g.members, members):
+		g.mark = c.mark
+		return
+	}
+	all := make([]endpoint, 0, len(members))
+	for _, e := range members {
+		all = append(all, endpoint{e.Spec(), spec, e.Address()})
+	}
+	g = c.applyCluster(spec, all)
+	g.of, g.members = cl, members
 }
 
 // sameMembers tells whether both are the same list, which is never written
@@ -90,13 +108,13 @@ func sameMembers(a, b []*balancer.Endpoint) bool {
 }
 
 // applyCluster brings the sessions of one cluster in line. mu is held.
-func (c *Checker) applyCluster(cl *topology.Cluster, members []*balancer.Endpoint, all []endpoint) {
+func (c *Checker) applyCluster(cl *topology.Cluster, all []endpoint) *group {
 	g := c.clusters[cl.Name]
 	if g == nil {
 		g = &group{}
 		c.clusters[cl.Name] = g
 	}
-	g.cluster, g.members, g.mark = cl, members, c.mark
+	g.cluster, g.members, g.mark = cl, nil, c.mark
 	compared := false
 	now := time.Now()
 	before := g.sessions
@@ -136,19 +154,24 @@ func (c *Checker) applyCluster(cl *topology.Cluster, members []*balancer.Endpoin
 			c.end(s)
 		}
 	}
+	return g
 }
 
 // sweep ends what belongs to clusters that are gone. mu is held.
 func (c *Checker) sweep() {
-	for name, g := range c.clusters {
-		if g.mark == c.mark {
-			continue
+	for _, g := range c.clusters {
+		if g.mark != c.mark {
+			c.forget(g)
 		}
-		for _, s := range g.sessions {
-			c.end(s)
-		}
-		delete(c.clusters, name)
 	}
+}
+
+// forget ends a cluster's checks. mu is held.
+func (c *Checker) forget(g *group) {
+	for _, s := range g.sessions {
+		c.end(s)
+	}
+	delete(c.clusters, g.cluster.Name)
 }
 
 // wanted tells whether an endpoint is checked. In a cluster of labels the

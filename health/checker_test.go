@@ -141,7 +141,7 @@ func (c *Checker) apply(all []endpoint) {
 	defer c.mu.Unlock()
 	c.mark++
 	if len(all) > 0 {
-		c.applyCluster(all[0].cluster, nil, all)
+		c.applyCluster(all[0].cluster, all)
 	}
 	c.sweep()
 	c.kick()

@@ -74,6 +74,7 @@ type Checker struct {
 	waiting  int   // sessions in their quick start
 	load     int64 // checks in a thousand seconds that the labels ask for
 	mark     uint64
+	view     uint64 // balancer.View.Number of the last Apply; 0: none
 }
 
 // New panics where o.Report is nil.
