@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -77,6 +78,9 @@ func run(ctx context.Context, o storm.Options) (err error) {
 	}
 	o.Socket, o.Compose = engine.Socket, engine.ComposeCommand()
 	o.Images = storm.Images{LB: engine.LB, Daemon: engine.Daemon, Binary: engine.LBBinary}
+	if os.Geteuid() == 0 && runtime.GOOS == "linux" {
+		o.Second = func() (*storm.Second, error) { return second(engine) }
+	}
 	report, err := storm.Run(ctx, o)
 	if err != nil {
 		return err

@@ -91,6 +91,11 @@ func At(socket string) (*Engine, error) {
 // ComposeCommand is the Compose that is here: docker compose, or docker-compose.
 func (e *Engine) ComposeCommand() []string { return slices.Clone(e.compose) }
 
+// Inside is the command before one that is to run where the engine's networks
+// are (none for the machine's own engine), and the address at which this
+// machine reaches what listens there.
+func (e *Engine) Inside() (command []string, ip string) { return slices.Clone(e.hostPrefix), e.hostIP }
+
 // buildkit is the value of DOCKER_BUILDKIT that says the builder that is here.
 func buildkit() string {
 	if exec.Command("docker", "buildx", "version").Run() == nil {

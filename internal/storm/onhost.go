@@ -18,26 +18,21 @@ import (
 // onHost is lb as a process of this machine, which reaches the containers by
 // their addresses. It can be replaced by another of the same flags.
 type onHost struct {
-	binary  string
-	args    []string
+	command []string
 	log     *os.File
 	running *exec.Cmd
 	old     []*exec.Cmd // replaced, and not yet known to have ended
 }
 
-// newOnHost chooses the ports. Both sides of the takeover have the same flags.
-func newOnHost(dir, binary, engine, prefix string) (h *onHost, address, admin string, err error) {
-	for _, free := range []*string{&address, &admin} {
-		if *free, err = freeAddress(); err != nil {
-			return nil, "", "", err
-		}
-	}
+// newOnHost puts its log into a folder. Both sides of a takeover have the same
+// flags. The command is one that runs lb.
+func newOnHost(dir string, command []string, address, admin, engine, prefix string) (*onHost, error) {
 	log, err := os.Create(filepath.Join(dir, "lb.log"))
 	if err != nil {
-		return nil, "", "", err
+		return nil, err
 	}
-	return &onHost{binary: binary, log: log, args: []string{"run", "--listen", address, "--admin-listen", admin, "--docker", "unix://" + engine,
-		"--prefix", prefix, "--takeover", "--takeover-socket", filepath.Join(dir, "lb.sock")}}, address, admin, nil
+	return &onHost{log: log, command: append(command, "run", "--listen", address, "--admin-listen", admin, "--docker", "unix://"+engine,
+		"--prefix", prefix, "--takeover", "--takeover-socket", filepath.Join(dir, "lb.sock"))}, nil
 }
 
 // freeAddress is where nobody of this machine listens just now.
@@ -52,7 +47,7 @@ func freeAddress() (string, error) {
 
 // start starts one more, which takes over from the one that runs.
 func (h *onHost) start() error {
-	c := exec.Command(h.binary, h.args...)
+	c := exec.Command(h.command[0], h.command[1:]...)
 	c.Stdout, c.Stderr = h.log, h.log
 	if err := c.Start(); err != nil {
 		return err
@@ -110,7 +105,7 @@ func replaced() []operation {
 	next := step{"start the next lb", func(_ context.Context, s *stage, _ *window) error { return s.host.start() }}
 	ended := step{"until the one before has ended", func(_ context.Context, s *stage, _ *window) error { return s.host.ended() }}
 	return []operation{{
-		name: "takeover", service: "linger", onHost: true, allowed: "0",
+		name: "takeover", service: "linger", place: onThisHost, allowed: "0",
 		steps: func(rng *rand.Rand) []step {
 			return []step{moment(rng, 500*time.Millisecond), next, ended, moment(rng, 500*time.Millisecond), next, ended}
 		},

@@ -19,11 +19,19 @@ type operation struct {
 	// steps draws the details; all chance is in rng, so that one seed is one
 	// schedule.
 	steps func(rng *rand.Rand) []step
-	// onHost: the proxy is a process of this machine, not a container.
-	onHost bool
+	place place
 	// needs is what it cannot do without on this machine.
 	needs []need
 }
+
+// place is where the proxy runs.
+type place uint8
+
+const (
+	inContainer  place = iota
+	onThisHost         // a process of this machine
+	besideSecond       // a process in the network namespace of a second engine
+)
 
 // allowance is which failures an operation may cause.
 type allowance uint8
@@ -154,7 +162,8 @@ func operations() []operation {
 	all = append(all, failing()...)
 	all = append(all, frozen()...)
 	all = append(all, blind()...)
-	return append(all, replaced()...)
+	all = append(all, replaced()...)
+	return append(all, restarted()...)
 }
 
 // stopping are the operations that stop replicas in good order.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,21 +57,26 @@ type stage struct {
 	relay   *relay
 	target  *target // nil: the proxy is ours
 	host    *onHost // nil: the proxy is in a container
+	second  *Second // nil: the engine is the machine's
 	front   string  // the container of the proxy
 	address string  // where requests go
 	admin   string  // empty where the proxy is not ours
 }
 
-// newStage makes the files and the relay; up starts the containers.
-func newStage(engine string, images Images, compose []string, t *target, host bool) (*stage, error) {
+// newStage makes the files and the relay; up starts the containers. A second
+// engine becomes the stage's to close.
+func newStage(o Options, t *target, where place, second *Second) (*stage, error) {
 	dir, err := os.MkdirTemp("", "dlbstorm")
 	if err != nil {
 		return nil, err
 	}
 	random := make([]byte, 3)
 	rand.Read(random)
-	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: images, compose: compose, engine: engine, dir: dir, target: t}
-	if err := s.prepare(host); err != nil {
+	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: o.Images, compose: o.Compose, engine: o.Socket, dir: dir, target: t, second: second}
+	if second != nil {
+		s.engine = second.Socket
+	}
+	if err := s.prepare(where); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -79,7 +85,7 @@ func newStage(engine string, images Images, compose []string, t *target, host bo
 // record is the file that the backends append to.
 func (s *stage) record() string { return filepath.Join(s.dir, "record", "requests") }
 
-func (s *stage) prepare(host bool) error {
+func (s *stage) prepare(where place) error {
 	for _, sub := range []string{"record", "engine"} {
 		dir := filepath.Join(s.dir, sub)
 		if err := os.Mkdir(dir, 0o777); err != nil {
@@ -101,8 +107,8 @@ func (s *stage) prepare(host bool) error {
 		return err
 	}
 	socket := filepath.Join(s.dir, "engine", "docker.sock")
-	if host {
-		if s.host, s.address, s.admin, err = newOnHost(s.dir, s.images.Binary, socket, s.project); err != nil {
+	if where != inContainer {
+		if err := s.prepareHost(where, socket); err != nil {
 			return err
 		}
 	}
@@ -110,6 +116,25 @@ func (s *stage) prepare(host bool) error {
 		return err
 	}
 	s.relay, err = startRelay(socket, s.engine)
+	return err
+}
+
+// prepareHost chooses the ports of a proxy outside of containers.
+func (s *stage) prepareHost(where place, socket string) (err error) {
+	command := []string{s.images.Binary}
+	if where == besideSecond {
+		// Nobody else is in its namespace. The socket is the engine's own, which
+		// goes and comes with it.
+		command, socket = append(slices.Clone(s.second.Enter), command...), s.engine
+		s.address, s.admin = net.JoinHostPort(s.second.IP, "10000"), net.JoinHostPort(s.second.IP, "9901")
+	} else {
+		for _, free := range []*string{&s.address, &s.admin} {
+			if *free, err = freeAddress(); err != nil {
+				return err
+			}
+		}
+	}
+	s.host, err = newOnHost(s.dir, command, s.address, s.admin, socket, s.project)
 	return err
 }
 
@@ -244,6 +269,12 @@ func (s *stage) down() error {
 	if s.host != nil {
 		s.host.stop()
 	}
+	if s.second != nil {
+		// The storm may have ended between a stop and a start.
+		if err := s.second.Start(); err != nil {
+			return errors.Join(err, s.second.Close())
+		}
+	}
 	ids, err := s.docker(ctx, "ps", "-aq", "--filter", "label=com.docker.compose.project="+s.project)
 	if err == nil && ids != "" {
 		// Faster than Compose's down, which stops in good order.
@@ -253,6 +284,9 @@ func (s *stage) down() error {
 		err = s.runCompose(ctx, "down", "-v", "--remove-orphans")
 	}
 	s.relay.close()
+	if s.second != nil {
+		err = errors.Join(err, s.second.Close())
+	}
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 

@@ -26,6 +26,8 @@ type Options struct {
 	Socket  string   // of the engine
 	Compose []string // the command
 	Images  Images
+	// Second starts a second engine; nil: there is none.
+	Second func() (*Second, error)
 	// Target is another proxy to aim at: haproxy, nginx or http://HOST:PORT.
 	Target string
 
@@ -66,17 +68,21 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	report = &Report{Missing: missing}
-	for _, onHost := range []bool{false, true} {
+	for _, where := range []place{inContainer, onThisHost, besideSecond} {
 		var ours []operation
 		for _, op := range all {
-			if op.onHost == onHost {
+			if op.place == where {
 				ours = append(ours, op)
 			}
 		}
-		if len(ours) == 0 || onHost && o.Target != "" {
+		switch {
+		case len(ours) == 0, where != inContainer && o.Target != "":
+			continue
+		case where == besideSecond && o.Second == nil:
+			report.Missing = append(report.Missing, fmt.Sprintf("%s: %v", ours[0].name, errNoSecond))
 			continue
 		}
-		if err := report.run(ctx, o, ours, onHost); err != nil {
+		if err := report.run(ctx, o, ours, where); err != nil {
 			return nil, err
 		}
 	}
@@ -84,13 +90,22 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 }
 
 // run sets a stage and sends all seeds over it.
-func (r *Report) run(ctx context.Context, o Options, all []operation, onHost bool) (err error) {
+func (r *Report) run(ctx context.Context, o Options, all []operation, where place) (err error) {
 	t, err := newTarget(o.Target)
 	if err != nil {
 		return err
 	}
-	s, err := newStage(o.Socket, o.Images, o.Compose, t, onHost)
+	var second *Second
+	if where == besideSecond {
+		if second, err = o.Second(); err != nil {
+			return err
+		}
+	}
+	s, err := newStage(o, t, where, second)
 	if err != nil {
+		if second != nil {
+			err = errors.Join(err, second.Close())
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, s.down()) }()
@@ -99,9 +114,9 @@ func (r *Report) run(ctx context.Context, o Options, all []operation, onHost boo
 		return err
 	}
 	// What a process held says nothing where it was replaced.
-	look := o.Rest > 0 && s.admin != "" && !onHost
+	look := o.Rest > 0 && t == nil && where == inContainer
 	for i, seed := range o.Seeds {
-		if onHost && i > 0 {
+		if where != inContainer && i > 0 {
 			break // few operations, of which one seed shows as much as many
 		}
 		fmt.Fprintf(o.Progress, "seed %d\n", seed)
