@@ -81,7 +81,7 @@ func haproxy(dir string) ([]string, error) {
 	var b strings.Builder
 	b.WriteString(`global
   maxconn 20000
-defaults
+defaults all
   mode http
   maxconn 20000
   retries 3
@@ -133,8 +133,8 @@ http {
   proxy_next_upstream error timeout http_500 http_502 http_503;
   proxy_set_header Host $host;
   proxy_set_header Upgrade $http_upgrade;
-  proxy_set_header Connection $connection;
-  map $http_upgrade $connection { default upgrade; "" ""; }
+  proxy_set_header Connection $keep;
+  map $http_upgrade $keep { default upgrade; "" ""; }
   map $host $service {
 `, dir)
 	for _, v := range services {
