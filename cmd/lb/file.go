@@ -61,11 +61,11 @@ const engineSocket = "/var/run/docker.sock"
 
 // noEngine says why no engine is to be watched; nil: one is. With a file and no
 // --docker the engine is optional: its socket counts where it can be opened.
-func (o *runOptions) noEngine() error {
+func (o *runOptions) noEngine(socket string) error {
 	if !o.anyEngine {
 		return nil
 	}
-	conn, err := net.DialTimeout("unix", engineSocket, time.Second)
+	conn, err := net.DialTimeout("unix", socket, time.Second)
 	if err != nil {
 		return err
 	}
