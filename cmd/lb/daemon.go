@@ -107,7 +107,7 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 		o.file.SetLog(room("config"))
 		sources.File = o.file
 	}
-	if err := o.noEngine(); err != nil {
+	if err := o.noEngine(engineSocket); err != nil {
 		room("docker").WithField("reason", err.Error()).Info("no engine is watched: with --config none is needed (--docker asks for one)")
 	} else {
 		o.docker.Log = room("docker")
