@@ -112,10 +112,11 @@ func (o *Offer) Serve(ctx context.Context, source Source) error {
 			continue
 		}
 		wg.Go(func() {
-			defer o.busy.Store(false)
 			defer c.Close()
 			defer context.AfterFunc(ctx, func() { c.Close() })()
-			switch pid, err := o.serve(c, &source); {
+			pid, err := o.serve(c, &source)
+			o.busy.Store(false)
+			switch {
 			case err == nil:
 				o.close() // before the successor, told of our ending, offers there
 				source.Taken(pid)
