@@ -81,13 +81,12 @@ func haproxy(dir string) ([]string, error) {
 	var b strings.Builder
 	b.WriteString(`global
   maxconn 20000
-defaults all
+defaults
   mode http
   maxconn 20000
   retries 3
   option redispatch 1
   retry-on conn-failure empty-response junk-response response-timeout 500
-  http-request disable-l7-retry if METH_POST
   timeout connect 2s
   timeout client 60s
   timeout server 60s
@@ -106,7 +105,7 @@ frontend all
 		fmt.Fprintf(&b, "  use_backend %s if { hdr(host) %s }\n", v.name, host(v.name))
 	}
 	for _, v := range services {
-		fmt.Fprintf(&b, "backend %s\n  balance roundrobin\n  server-template %s 6 %s:8080\n", v.name, v.name, v.name)
+		fmt.Fprintf(&b, "backend %s\n  balance roundrobin\n  http-request disable-l7-retry if METH_POST\n  server-template %s 6 %s:8080\n", v.name, v.name, v.name)
 	}
 	path := filepath.Join(dir, "haproxy.cfg")
 	return []string{"-db", "-f", path}, os.WriteFile(path, []byte(b.String()), 0o644)
