@@ -85,17 +85,15 @@ func (c *client) exchange(ctx context.Context, server netip.AddrPort, name strin
 // kernel drops what others send. Of what comes, only a response to this very
 // question counts.
 func (c *client) udp(ctx context.Context, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
-	conn, err := dial(ctx, "udp", server)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
 	packed, err := q.Pack()
 	if err != nil {
 		return nil, err
 	}
+	conn, done, err := dial(ctx, "udp", server)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	c.counts.udp.Add(1)
 	if _, err := conn.Write(packed); err != nil {
 		return nil, plain(err)
@@ -117,17 +115,15 @@ func (c *client) udp(ctx context.Context, server netip.AddrPort, q *dns.Msg) (*d
 
 // tcp asks over a connection of its own: RFC 7766, two bytes of length first.
 func (c *client) tcp(ctx context.Context, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
-	conn, err := dial(ctx, "tcp", server)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
 	packed, err := q.Pack()
 	if err != nil {
 		return nil, err
 	}
+	conn, done, err := dial(ctx, "tcp", server)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	c.counts.tcp.Add(1)
 	framed := binary.BigEndian.AppendUint16(nil, uint16(len(packed)))
 	if _, err := conn.Write(append(framed, packed...)); err != nil {
@@ -179,13 +175,15 @@ func parse(b []byte, q *dns.Msg) (*dns.Msg, error) {
 	return m, nil
 }
 
-func dial(ctx context.Context, network string, server netip.AddrPort) (net.Conn, error) {
+// dial connects. The end of ctx ends whatever conn waits for; done closes it.
+func dial(ctx context.Context, network string, server netip.AddrPort) (conn net.Conn, done func(), err error) {
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, server.String())
+	conn, err = d.DialContext(ctx, network, server.String())
 	if err != nil {
-		return nil, plain(err)
+		return nil, nil, plain(err)
 	}
-	return conn, nil
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return conn, func() { stop(); conn.Close() }, nil
 }
 
 // plain takes ports and addresses out of a network error, so that the same
