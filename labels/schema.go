@@ -206,7 +206,7 @@ var schema = []key{
 
 	// Limits.
 	{name: "timeout", scope: ScopeCluster, example: "30s", initial: "60s",
-		meaning: "Until the response's head; `0s` is no limit.",
+		meaning: "Until the response's head, of each try; `0s` is no limit. Another is tried where `lb.retry.on` has `gateway-error` or `5xx`.",
 		cluster: durationKey(0, func(p *ClusterPolicy) *time.Duration { return &p.ResponseTimeout })},
 	{name: "timeout.connect", scope: ScopeCluster, example: "1s", initial: "2s",
 		meaning: "Until the connection stands.",

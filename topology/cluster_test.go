@@ -69,6 +69,10 @@ func TestClusterKeysReachTheCluster(t *testing.T) {
 		{"lb.timeout=3s lb.timeout.connect=1s", func(c *Cluster, r *Route) bool {
 			return r.HeadTimeout == 3*time.Second && c.ConnectTimeout == time.Second
 		}},
+		// A member that hangs is then a failure that another may make good.
+		{"lb.timeout=3s lb.retry.on=connect,5xx", func(_ *Cluster, r *Route) bool {
+			return r.HeadTimeout == 0 && r.Retry.PerTry == 3*time.Second && r.Timeout == 0
+		}},
 		{"lb.hold=0s lb.panic=50 lb.max_conn=7", func(c *Cluster, _ *Route) bool {
 			return c.Hold == 0 && c.PanicPercent == 50 && c.Breakers.MaxConnections == 7
 		}},

@@ -113,7 +113,7 @@ func policyRetry(p *labels.ClusterPolicy) RetryPolicy {
 
 // policyRoute is a route of labels to a cluster with this policy.
 func policyRoute(c *claim, cluster string, p *labels.ClusterPolicy) Route {
-	return Route{
+	r := Route{
 		Key:         c.key,
 		Source:      FromLabels,
 		Match:       c.match,
@@ -124,6 +124,12 @@ func policyRoute(c *claim, cluster string, p *labels.ClusterPolicy) Route {
 		Upgrades:    []string{"websocket"},
 		Hash:        policyHash(p),
 	}
+	// A member that does not answer is then one more that failed (Envoy's
+	// 504), and another may still do it.
+	if slices.Contains(r.Retry.On, "5xx") || slices.Contains(r.Retry.On, "gateway-error") {
+		r.HeadTimeout, r.Retry.PerTry = 0, p.ResponseTimeout
+	}
+	return r
 }
 
 // rewriteOf is lb.strip and lb.rewrite. They replace the matched prefix, on
