@@ -16,7 +16,9 @@ type conn struct {
 	srv        *Server
 	ln         *listener
 	peer       netip.AddrPort
-	token      int // the watcher's
+	token      watchToken // written by whoever sets watched
+	watched    atomic.Uint32
+	age        uint8 // in ticks, as far as watchAge; the clock's
 	requests   uint32
 	state      atomic.Uint32
 	streamIdle time.Duration // of the current exchange
@@ -34,19 +36,18 @@ type conn struct {
 }
 
 func newConn(l *listener, tcp *net.TCPConn) (*conn, error) {
-	c := &conn{srv: l.srv, ln: l, token: -1, peer: tcp.RemoteAddr().(*net.TCPAddr).AddrPort()}
+	c := &conn{srv: l.srv, ln: l, peer: tcp.RemoteAddr().(*net.TCPAddr).AddrPort()}
 	c.peer = netip.AddrPortFrom(c.peer.Addr().Unmap(), c.peer.Port())
 	if err := c.init(tcp, l.srv.clk, c); err != nil {
 		return nil, err
 	}
 	l.counters.cxActive.Add(1)
-	// Not watched (epoll's limits): a departure is noticed later.
-	c.token, _ = l.srv.watch.add(&c.sock, c)
 	return c, nil
 }
 
 // end closes the connection.
 func (c *conn) end() {
+	c.node.leave() // no tick comes any more: the token is what it is
 	c.srv.watch.remove(c.token)
 	c.close()
 	c.ln.counters.cxActive.Add(-1)
@@ -178,7 +179,7 @@ func (c *conn) hold() <-chan struct{} {
 }
 
 // hangup is the watcher's.
-func (c *conn) hangup(reset bool) (forget bool) {
+func (c *conn) hangup(reset bool) (last func()) {
 	c.cmu.Lock()
 	c.fin = true
 	c.rst = c.rst || reset
@@ -187,7 +188,7 @@ func (c *conn) hangup(reset bool) (forget bool) {
 		c.departed()
 	}
 	c.cmu.Unlock()
-	return false
+	return nil
 }
 
 // departed decides what the client's FIN or RST means for the exchange that is

@@ -35,8 +35,14 @@ func (c *conn) await(limit time.Duration) after {
 	}
 	if err != nil {
 		if isTimeout(err) && !called {
-			if parks && c.park(limit-wait) {
+			switch {
+			case !parks || c.aborted.Load():
+			case c.park(limit - wait):
 				return connParks
+			case limit > 0:
+				return c.await(limit - wait)
+			default:
+				return c.await(limit)
 			}
 			c.ln.counters.cxIdle.Add(1)
 		}

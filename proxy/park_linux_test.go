@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"io"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,4 +118,27 @@ func TestParkingMeetsRequests(t *testing.T) {
 			// until about when it is parked, to the microsecond: sleeping is coarser
 		}
 	}
+}
+
+// Clients that leave at the moment of parking: the watcher and the connection
+// want each other's locks then.
+func TestClientsThatLeaveAsTheyAreParked(t *testing.T) {
+	b := wire.Listen(t, wire.Answer(ok200))
+	r := newRig(t, setup{park: 2 * time.Millisecond}, b.Addr())
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 25 {
+				c, err := net.Dial("tcp", r.addr.String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(time.Duration(1500+(i*25+j)*3) * time.Microsecond) // until about parkTime: the moment is what is tested
+				c.Close()
+			}
+		})
+	}
+	wg.Wait()
+	eventually(t, "all have ended", func() bool { return r.srv.active.Load() == 0 })
 }

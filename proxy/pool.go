@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dockerlb/dockerlb/balancer"
@@ -128,12 +129,14 @@ type upConn struct {
 	sock
 	pool     *pool
 	epoch    int
-	token    int // the watcher's
+	token    watchToken
 	requests uint32
 	since    int64 // idle since, coarse
 	idle     bool  // guarded by pool.mu
 	hup      bool  // guarded by pool.mu: the peer has closed
 	reused   bool  // this use is not its first
+	peekFn   func(uintptr)
+	quiet    bool // what peekFn found
 }
 
 var (
@@ -184,8 +187,11 @@ func (p *pool) await(wait time.Duration, cancel <-chan struct{}) (*upConn, error
 // turn uses what await was given.
 func (p *pool) turn(u *upConn) (*upConn, error) {
 	if u != nil {
-		u.reused = true
-		return u, nil
+		if u.silent() {
+			u.reused = true
+			return u, nil
+		}
+		u.discard()
 	}
 	return p.dial(context.Background())
 }
@@ -200,10 +206,11 @@ func (p *pool) next() {
 	}
 }
 
-// take returns an idle connection, or nil. careful: the request may not be sent
-// twice, so the connection must be known to be open as of now; the watcher
-// alone may be a moment late.
-func (p *pool) take(careful bool) *upConn {
+// take returns an idle connection, or nil. It is known to be open and silent as
+// of now: the watcher alone may be a moment late, and what an endpoint sends
+// without being asked (a second response, the body of a 204) would be taken for
+// the answer to the next request, which is another client's.
+func (p *pool) take() *upConn {
 	for {
 		p.mu.Lock()
 		n := len(p.idle)
@@ -217,7 +224,7 @@ func (p *pool) take(careful bool) *upConn {
 		u.idle = false
 		hup := u.hup
 		p.mu.Unlock()
-		if hup || careful && !u.peek() {
+		if hup || !u.silent() {
 			u.discard()
 			continue
 		}
@@ -248,7 +255,8 @@ func (p *pool) dial(ctx context.Context) (*upConn, error) {
 		}
 		return nil, err
 	}
-	u := &upConn{pool: p, token: -1}
+	u := &upConn{pool: p}
+	u.peekFn = u.peekOnce
 	if err := u.init(c.(*net.TCPConn), p.pools.clk, &u.sock); err != nil {
 		c.Close()
 		p.endpoint.ConnFailed(false)
@@ -261,6 +269,16 @@ func (p *pool) dial(ctx context.Context) (*upConn, error) {
 	u.token, _ = p.pools.watch.add(&u.sock, u)
 	return u, nil
 }
+
+// silent tells without waiting whether the endpoint has neither closed the
+// connection nor sent anything: both mean that it cannot be used.
+func (u *upConn) silent() bool {
+	u.quiet = false
+	_ = u.raw.Control(u.peekFn) // fails where the connection is closed: not quiet
+	return u.quiet
+}
+
+func (u *upConn) peekOnce(fd uintptr) { u.quiet = sysPeek(fd) == syscall.EAGAIN }
 
 // put gives a connection back after a complete exchange, or closes it.
 func (u *upConn) put() {
@@ -301,20 +319,23 @@ func (u *upConn) discard() {
 
 // hangup is the watcher's: an idle connection that the endpoint has closed
 // leaves the pool at once, a busy one is not put back.
-func (u *upConn) hangup(bool) (forget bool) {
+func (u *upConn) hangup(bool) (last func()) {
 	p := u.pool
 	p.mu.Lock()
 	u.hup = true
-	if !u.idle {
-		p.mu.Unlock()
-		return false
+	idle := u.idle
+	if idle {
+		p.cut(u)
 	}
-	p.cut(u)
 	p.mu.Unlock()
-	u.close()
-	p.endpoint.ConnClosed()
-	p.next()
-	return true
+	if !idle {
+		return nil
+	}
+	return func() {
+		u.close()
+		p.endpoint.ConnClosed()
+		p.next()
+	}
 }
 
 // readable is not asked for.

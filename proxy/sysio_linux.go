@@ -25,6 +25,17 @@ func sysWrite(fd uintptr, p []byte) (int, error) {
 	return int(n), nil
 }
 
+// sysPeek looks for one octet on a socket that does not block: EAGAIN where there
+// is none and the peer has not closed.
+func sysPeek(fd uintptr) error {
+	var b [1]byte
+	_, _, no := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	if no != 0 {
+		return no
+	}
+	return nil
+}
+
 // sysWritev is writev(2) of two pieces.
 func sysWritev(fd uintptr, v *[2]syscall.Iovec) (int, error) {
 	n, _, no := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(v)), 2)

@@ -21,3 +21,9 @@ func (s *sock) tryWriteBoth(fd uintptr) bool {
 	}
 	return s.tryWrite(fd)
 }
+
+func sysPeek(fd uintptr) error {
+	var b [1]byte
+	_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err
+}

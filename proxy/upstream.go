@@ -27,7 +27,7 @@ func (ex *exchange) try() failure {
 	for {
 		var up *upConn
 		if !fresh {
-			up = p.take(!ex.q.Idempotent)
+			up = p.take()
 		}
 		if up == nil {
 			var err error

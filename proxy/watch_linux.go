@@ -10,8 +10,8 @@ import (
 
 // watcher tells when a peer has closed its side while nobody reads. It is one
 // epoll set for all connections, each added once, edge-triggered and only for
-// EPOLLRDHUP: a request costs it no system call (facts/performance.md). Closing
-// a socket takes it out of the set.
+// EPOLLRDHUP: a request costs it no system call. Closing a socket takes it out
+// of the set.
 type watcher struct {
 	file *os.File // the epoll set, itself waited for by the runtime's poller
 	fd   int
@@ -28,12 +28,22 @@ type watchSlot struct {
 	peer hangupper
 }
 
+// watchToken is one watching of a descriptor; zero: none.
+type watchToken struct {
+	fd  int32
+	gen uint32 // never 0
+}
+
+func (t watchToken) none() bool { return t.gen == 0 }
+
 // hangupper is told from the watcher's goroutine, with its lock held: it must
-// not block.
+// not block, and it must not take a lock that anybody holds who calls add or
+// remove.
 type hangupper interface {
 	// hangup: the peer has sent FIN, or, with reset, the connection is gone.
-	// True: it needs no watching any more.
-	hangup(reset bool) (forget bool)
+	// Where it returns something, no more watching is needed, and that is called
+	// without the lock.
+	hangup(reset bool) (last func())
 	// readable: there is something to read, as asked for by readiness.
 	readable()
 }
@@ -62,8 +72,9 @@ func (w *watcher) close() {
 	<-w.done
 }
 
-// add begins to watch s for peer; remove ends it.
-func (w *watcher) add(s *sock, peer hangupper) (token int, err error) {
+// add begins to watch s for peer, remove ends it. A departure that has happened
+// already is told.
+func (w *watcher) add(s *sock, peer hangupper) (t watchToken, err error) {
 	ctl := s.raw.Control(func(p uintptr) {
 		fd := int(p)
 		w.mu.Lock()
@@ -71,45 +82,51 @@ func (w *watcher) add(s *sock, peer hangupper) (token int, err error) {
 			w.slots = append(w.slots, watchSlot{})
 		}
 		slot := &w.slots[fd]
-		slot.gen++
-		slot.peer = peer
-		gen := slot.gen
+		slot.renew(peer)
+		t = watchToken{fd: int32(fd), gen: slot.gen}
 		w.mu.Unlock()
-		ev := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(fd), Pad: int32(gen)}
-		token, err = fd, unix.EpollCtl(w.fd, unix.EPOLL_CTL_ADD, fd, &ev)
+		err = w.ctl(unix.EPOLL_CTL_ADD, t, 0)
 	})
 	if ctl != nil {
-		return -1, ctl
+		return watchToken{}, ctl
 	}
 	if err != nil {
-		w.remove(token)
-		return -1, os.NewSyscallError("epoll_ctl", err)
+		w.remove(t)
+		return watchToken{}, os.NewSyscallError("epoll_ctl", err)
 	}
-	return token, nil
+	return t, nil
+}
+
+func (s *watchSlot) renew(peer hangupper) {
+	s.peer = peer
+	if s.gen++; s.gen == 0 {
+		s.gen = 1
+	}
+}
+
+func (w *watcher) ctl(op int, t watchToken, more uint32) error {
+	ev := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff | more, Fd: t.fd, Pad: int32(t.gen)}
+	return unix.EpollCtl(w.fd, op, int(t.fd), &ev)
 }
 
 // readiness asks for one call of readable, or ends that. Only the connection's
-// owner may call it, so that the descriptor is still its own.
-func (w *watcher) readiness(token int, on bool) bool {
-	w.mu.Lock()
-	gen := w.slots[token].gen
-	w.mu.Unlock()
-	ev := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(token), Pad: int32(gen)}
+// owner may call it, so that the descriptor is still its own. It takes no lock.
+func (w *watcher) readiness(t watchToken, on bool) bool {
+	var more uint32
 	if on {
-		ev.Events |= unix.EPOLLIN
+		more = unix.EPOLLIN
 	}
-	return unix.EpollCtl(w.fd, unix.EPOLL_CTL_MOD, token, &ev) == nil
+	return w.ctl(unix.EPOLL_CTL_MOD, t, more) == nil
 }
 
 // remove must be called before the descriptor is closed; hangup is not called
 // any more when it returns.
-func (w *watcher) remove(token int) {
-	if token < 0 {
+func (w *watcher) remove(t watchToken) {
+	if t.none() {
 		return
 	}
 	w.mu.Lock()
-	w.slots[token].peer = nil
-	w.slots[token].gen++
+	w.slots[t.fd].renew(nil)
 	w.mu.Unlock()
 }
 
@@ -125,16 +142,8 @@ func (w *watcher) run(raw syscall.RawConn) {
 			if err != nil {
 				return true
 			}
-			for _, ev := range events[:n] {
-				w.mu.Lock()
-				if slot := w.slots[ev.Fd]; slot.peer != nil && slot.gen == uint32(ev.Pad) {
-					if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
-						slot.peer.readable()
-					} else if slot.peer.hangup(ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0) {
-						w.slots[ev.Fd].peer = nil
-					}
-				}
-				w.mu.Unlock()
+			for i := range events[:n] {
+				w.tell(&events[i])
 			}
 			if n < len(events) {
 				return false
@@ -142,4 +151,20 @@ func (w *watcher) run(raw syscall.RawConn) {
 		}
 	}
 	_ = raw.Read(wait) // ends when the file is closed
+}
+
+func (w *watcher) tell(ev *unix.EpollEvent) {
+	var last func()
+	w.mu.Lock()
+	if slot := &w.slots[ev.Fd]; slot.peer != nil && slot.gen == uint32(ev.Pad) {
+		if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
+			slot.peer.readable()
+		} else if last = slot.peer.hangup(ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0); last != nil {
+			slot.renew(nil)
+		}
+	}
+	w.mu.Unlock()
+	if last != nil {
+		last()
+	}
 }

@@ -6,14 +6,17 @@ package proxy
 // is written to it, and a stale upstream connection when it is used.
 type watcher struct{}
 
+type watchToken struct{}
+
+func (watchToken) none() bool { return true }
+
 type hangupper interface {
-	hangup(reset bool) (forget bool)
+	hangup(reset bool) (last func())
 	readable()
 }
 
-func newWatcher() (*watcher, error)                  { return &watcher{}, nil }
-func (w *watcher) close()                            {}
-func (w *watcher) add(*sock, hangupper) (int, error) { return -1, nil }
-func (w *watcher) remove(int)                        {}
-
-func (w *watcher) readiness(int, bool) bool { return false }
+func newWatcher() (*watcher, error)                         { return &watcher{}, nil }
+func (w *watcher) close()                                   {}
+func (w *watcher) add(*sock, hangupper) (watchToken, error) { return watchToken{}, nil }
+func (w *watcher) remove(watchToken)                        {}
+func (w *watcher) readiness(watchToken, bool) bool          { return false }
