@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -125,7 +126,9 @@ func (c *Checker) applyCluster(cl *topology.Cluster, all []endpoint) *group {
 			continue
 		}
 		if !compared {
-			g.settings, compared = checkOf(cl, g.settings), true
+			// Most clusters have the same check: those share it.
+			g.settings, compared = checkOf(cl, cmp.Or(g.settings, c.recent)), true
+			c.recent = g.settings
 		}
 		for len(old) > 0 && old[0].spec != e.spec && old[0].target.id < e.spec.ID {
 			old = old[1:]

@@ -69,6 +69,7 @@ type Checker struct {
 	mu       sync.Mutex
 	sessions map[string]*session // by Endpoint.ID
 	clusters map[string]*group
+	recent   *settings // of the cluster that was looked at last
 	joining  lane
 	steady   lane
 	waiting  int   // sessions in their quick start

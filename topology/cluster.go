@@ -47,21 +47,37 @@ type domainRoutes struct {
 // buildCluster makes the group's cluster. Equal parts of what it was before are
 // used again, so that who depends on them sees by the pointer that nothing
 // changed.
-func buildCluster(g *group, defaults *labels.ClusterPolicy, prefix string) *builtCluster {
+func buildCluster(g *group, plain *plainCluster, prefix string) *builtCluster {
 	b := &builtCluster{members: g.members}
 	defer func() { b.members = nil }()
 	if g.static != nil {
 		c := g.static.cluster
 		b.cluster = &c
 	} else {
-		policy := b.settle(g.name, defaults, prefix)
+		policy := b.settle(g.name, &plain.policy, prefix)
 		c := policyCluster(g.name, policy)
 		c.Disagree = b.conflicts
-		b.cluster, b.check = &c, []HealthCheck{policyCheck(policy)}
+		b.cluster = &c
+		if policy == &plain.policy {
+			c.Outlier, b.check = plain.outlier, plain.check
+		} else {
+			b.check = []HealthCheck{policyCheck(policy)}
+		}
 		b.routes(g.name, policy, g.built)
 	}
 	b.join(g)
 	return b
+}
+
+// plainCluster is what the clusters share that set nothing themselves.
+type plainCluster struct {
+	policy  labels.ClusterPolicy
+	outlier *Outlier
+	check   []HealthCheck
+}
+
+func newPlainCluster(policy *labels.ClusterPolicy) *plainCluster {
+	return &plainCluster{policy: *policy, outlier: policyCluster("", policy).Outlier, check: []HealthCheck{policyCheck(policy)}}
 }
 
 // moveTo is the cluster with the group's members, which ask for what they did.
@@ -78,7 +94,7 @@ func (b *builtCluster) moveTo(g *group) *builtCluster {
 	return n
 }
 
-// settle finds each cluster key's value: that of the newest member which gives
+// settle finds each cluster key's value (the defaults where there is none): that of the newest member which gives
 // a good one. Where members differ, that is a conflict to show.
 func (b *builtCluster) settle(name string, defaults *labels.ClusterPolicy, prefix string) *labels.ClusterPolicy {
 	type choice struct {
@@ -100,6 +116,9 @@ func (b *builtCluster) settle(name string, defaults *labels.ClusterPolicy, prefi
 				c.by, c.setting = m, s
 			}
 		}
+	}
+	if len(choices) == 0 {
+		return defaults
 	}
 	policy := *defaults
 	for _, key := range sortedKeys(choices) {

@@ -12,6 +12,7 @@ import (
 type groups struct {
 	byName map[string]*group
 	order  []*group // by name; those of the table
+	plain  *plainCluster
 	grown  bool     // order lacks one, or has one too many
 	dirty  []*group // to be made again
 	// empty have neither members nor a place in the file: what they keep are
@@ -261,7 +262,8 @@ func (k *keptCluster) add(listener, domain, cluster string, r *Route) {
 // build makes the groups again that were touched; all of them where fresh.
 func (gs *groups) build(defaults *labels.ClusterPolicy, prefix string, fresh bool) {
 	todo := gs.dirty
-	if fresh {
+	if fresh || gs.plain == nil {
+		gs.plain = newPlainCluster(defaults)
 		todo = todo[:0]
 		for _, g := range gs.byName {
 			g.asks = true
@@ -276,7 +278,7 @@ func (gs *groups) build(defaults *labels.ClusterPolicy, prefix string, fresh boo
 		}
 		was := g.built
 		if g.asks {
-			g.built = buildCluster(g, defaults, prefix)
+			g.built = buildCluster(g, gs.plain, prefix)
 		} else {
 			g.built = was.moveTo(g)
 		}
