@@ -164,6 +164,7 @@ func TestOfferEndsBeforeTake(t *testing.T) {
 	}
 	defer s.Close()
 	r.stop()
+	r.served <- <-r.served // it has ended
 	if _, err := s.Take(); !errors.Is(err, ErrNobody) {
 		t.Errorf("take: %v", err)
 	}

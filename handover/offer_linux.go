@@ -93,6 +93,7 @@ func (o *Offer) Serve(ctx context.Context, source Source) error {
 	defer o.close()
 	stop := context.AfterFunc(ctx, func() { o.listener.Close() })
 	defer stop()
+	var talks atomic.Int32
 	for {
 		nc, err := o.listener.AcceptUnix()
 		if err != nil {
@@ -106,17 +107,16 @@ func (o *Offer) Serve(ctx context.Context, source Source) error {
 			continue
 		}
 		c := conn{nc}
-		if !o.busy.CompareAndSwap(false, true) {
-			_ = c.send(message{Kind: kindRefused, Error: "another process is taking over"}, stepTimeout)
+		if talks.Add(1) > maxTalks {
+			talks.Add(-1)
 			c.Close()
 			continue
 		}
 		wg.Go(func() {
+			defer talks.Add(-1)
 			defer c.Close()
 			defer context.AfterFunc(ctx, func() { c.Close() })()
-			pid, err := o.serve(c, &source)
-			o.busy.Store(false)
-			switch {
+			switch pid, err := o.serve(c, &source); {
 			case err == nil:
 				o.close() // before the successor, told of our ending, offers there
 				source.Taken(pid)
@@ -129,28 +129,37 @@ func (o *Offer) Serve(ctx context.Context, source Source) error {
 	}
 }
 
+// maxTalks bounds the connections; all but one are refused after their hello.
+const maxTalks = 8
+
+var errBusy = errors.New("another process is taking over")
+
 // errOnlyLooked: a successor that said nothing but hello, or nothing at all.
 var errOnlyLooked = errors.New("it did not ask for the sockets")
 
-// serve leads one successor up to taken.
+// serve leads one successor up to taken. Whoever it is, their hello is read
+// first: closing a connection with something unread in it would take our answer
+// from them.
 func (o *Offer) serve(c conn, source *Source) (pid int, err error) {
-	if err := c.checkPeer(); err != nil {
-		_ = c.send(message{Kind: kindRefused, Error: err.Error()}, stepTimeout)
-		return 0, err
-	}
 	hello, _, err := c.receive(stepTimeout)
 	if err != nil {
 		return 0, errOnlyLooked
 	}
-	if hello.Kind != kindHello {
-		return 0, fmt.Errorf("it began with %q", hello.Kind)
-	}
 	version := common(hello.Versions)
-	if version == 0 {
-		err := fmt.Errorf("the running process speaks version %v of the hand-over, the new one %v", versions, hello.Versions)
+	switch err = c.checkPeer(); {
+	case err != nil:
+	case hello.Kind != kindHello:
+		err = fmt.Errorf("it began with %q", hello.Kind)
+	case version == 0:
+		err = fmt.Errorf("the running process speaks version %v of the hand-over, the new one %v", versions, hello.Versions)
+	case !o.busy.CompareAndSwap(false, true):
+		err = errBusy
+	}
+	if err != nil {
 		_ = c.send(message{Kind: kindRefused, Error: err.Error()}, stepTimeout)
 		return 0, err
 	}
+	defer o.busy.Store(false)
 	if err := c.send(message{Kind: kindHello, Version: version, PID: os.Getpid()}, stepTimeout); err != nil {
 		return 0, err
 	}
