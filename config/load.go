@@ -4,8 +4,13 @@
 // A field that we do not support is an error that names its path and line, never
 // ignored; all errors are reported at once. So the file is first walked as a
 // YAML tree against the message descriptors of Envoy's API (tree.go) with the
-// table of what we honour (schema.go), then read into the published types, then
-// converted (convert.go).
+// table of what we honour (schema.go), then read into the published types, held
+// against the rules that Envoy's API carries (rules.go), and converted
+// (convert.go and those that it calls). What only follows from another error is
+// not said.
+//
+// Source (source.go) reads the file again when it changes. Bootstrap, Listener
+// and Cluster (dump.go) are the way back: topology's values in Envoy's words.
 package config
 
 import (
