@@ -37,6 +37,7 @@ var mayKnow = map[string]struct {
 	"cmd/daemon":                {nil, "the example backend is a stranger's program"},
 	"cmd/storm":                 {[]string{"internal/storm", "internal/realengine"}, "it looks at the product from outside, as a user's clients do"},
 	"cmd/bench":                 {[]string{"internal/bench"}, "it measures lb from outside, as a program among others"},
+	"cmd/bench-discovery":       {[]string{"cmd/bench-discovery/scale"}, "it prints what the measurements say"},
 	"cmd/bench-discovery/scale": {[]string{"admin"}, "it measures lb from outside, beside a fake engine that is a process too"},
 	"labels/gen":                {[]string{"labels"}, "it prints the schema"},
 	"internal/leakcheck":        {nil, "every package's tests import it"},
