@@ -70,7 +70,9 @@ func TestErrors(t *testing.T) {
 	const toWeb = "- {match: {prefix: /}, route: {cluster: web}}\n"
 	manager := func(text string) string { return file(text, toWeb, "") }
 	routes := func(text string) string { return file("", text, "") }
-	action := func(text string) string { return file("", "- {match: {prefix: /}, route: {cluster: web, "+text+"}}\n", "") }
+	action := func(text string) string {
+		return file("", "- {match: {prefix: /}, route: {cluster: web, "+text+"}}\n", "")
+	}
 	match := func(text string) string { return file("", "- {match: {"+text+"}, route: {cluster: web}}\n", "") }
 	clusters := func(text string) string { return file("", toWeb, "- {name: c, "+text+"}\n") }
 	check := func(text string) string {
