@@ -29,8 +29,8 @@ container's end. So that nothing is lost:
    lb drain web-1 --wait && docker stop web-1
 
 --wait waits for requests and for upgraded connections (WebSockets) alike. The
-latter are cut when the container's lb.drain is over (default 30s); requests
-never are, and end by their own limits.`,
+latter are cut when the container's lb.drain is over; requests are not, and end
+by their own limits.`,
 		HideHelpCommand: true,
 		Flags: append(adminFlags(),
 			&cli.BoolFlag{Name: "wait", Usage: "return when nothing is in flight"},
