@@ -1,9 +1,9 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -128,6 +128,7 @@ type pool struct {
 type upConn struct {
 	sock
 	pool     *pool
+	remote   netip.AddrPort // its other end
 	epoch    int
 	token    watchToken
 	requests uint32
@@ -159,7 +160,7 @@ func (p *pool) await(wait time.Duration, cancel <-chan struct{}) (*upConn, error
 	err := errPendingTimeout
 	select {
 	case u := <-turn:
-		return p.turn(u)
+		return p.turn(u, cancel)
 	case <-cancel:
 		err = errPendingCanceled
 	case <-timer.C:
@@ -185,7 +186,7 @@ func (p *pool) await(wait time.Duration, cancel <-chan struct{}) (*upConn, error
 }
 
 // turn uses what await was given.
-func (p *pool) turn(u *upConn) (*upConn, error) {
+func (p *pool) turn(u *upConn, cancel <-chan struct{}) (*upConn, error) {
 	if u != nil {
 		if u.silent() {
 			u.reused = true
@@ -193,7 +194,7 @@ func (p *pool) turn(u *upConn) (*upConn, error) {
 		}
 		u.discard()
 	}
-	return p.dial(context.Background())
+	return p.dial(cancel)
 }
 
 // next tells the oldest waiting request that a connection has ended.
@@ -206,11 +207,11 @@ func (p *pool) next() {
 	}
 }
 
-// take returns an idle connection, or nil. It is known to be open and silent as
-// of now: the watcher alone may be a moment late, and what an endpoint sends
+// take returns an idle connection, or nil. With look it is known to be open and
+// silent as of now: the watcher alone may be a moment late, and what an endpoint sends
 // without being asked (a second response, the body of a 204) would be taken for
 // the answer to the next request, which is another client's.
-func (p *pool) take() *upConn {
+func (p *pool) take(look bool) *upConn {
 	for {
 		p.mu.Lock()
 		n := len(p.idle)
@@ -224,50 +225,13 @@ func (p *pool) take() *upConn {
 		u.idle = false
 		hup := u.hup
 		p.mu.Unlock()
-		if hup || !u.silent() {
+		if hup || look && !u.silent() {
 			u.discard()
 			continue
 		}
 		u.reused = true
 		return u
 	}
-}
-
-// dial makes a new connection. The error is errOverflow, errConnectTimeout or
-// the dial's own.
-func (p *pool) dial(ctx context.Context) (*upConn, error) {
-	if !p.endpoint.ConnOpen() {
-		return nil, errOverflow
-	}
-	limit := p.endpoint.Cluster().Spec().ConnectTimeout
-	if limit == 0 {
-		limit = p.pools.o.ConnectTimeout
-	}
-	d := p.pools.dialer
-	d.Timeout = limit
-	c, err := d.DialContext(ctx, "tcp", p.endpoint.Address().String())
-	if err != nil {
-		var ne net.Error
-		timeout := errors.As(err, &ne) && ne.Timeout()
-		p.endpoint.ConnFailed(timeout)
-		if timeout {
-			err = errConnectTimeout
-		}
-		return nil, err
-	}
-	u := &upConn{pool: p}
-	u.peekFn = u.peekOnce
-	if err := u.init(c.(*net.TCPConn), p.pools.clk, &u.sock); err != nil {
-		c.Close()
-		p.endpoint.ConnFailed(false)
-		return nil, err
-	}
-	p.mu.Lock()
-	u.epoch = p.epoch
-	p.mu.Unlock()
-	// Not watched is slower, not wrong: a descriptor limit of epoll.
-	u.token, _ = p.pools.watch.add(&u.sock, u)
-	return u, nil
 }
 
 // silent tells without waiting whether the endpoint has neither closed the

@@ -4,6 +4,8 @@ import (
 	"os"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // sysRead and sysWrite are read(2) and write(2) on a socket that does not block.
@@ -29,7 +31,7 @@ func sysWrite(fd uintptr, p []byte) (int, error) {
 // is none and the peer has not closed.
 func sysPeek(fd uintptr) error {
 	var b [1]byte
-	_, _, no := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	_, _, no := syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
 	if no != 0 {
 		return no
 	}

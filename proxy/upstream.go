@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -27,7 +26,7 @@ func (ex *exchange) try() failure {
 	for {
 		var up *upConn
 		if !fresh {
-			up = p.take()
+			up = p.take(ex.req.body != bodyNone) // ask looks else
 		}
 		if up == nil {
 			var err error
@@ -47,9 +46,15 @@ func (ex *exchange) try() failure {
 }
 
 // connect makes a new connection, or, where the cluster may have no more, waits
-// for one that another request gives back (facts 4.1: pending).
+// for one that another request gives back (facts 4.1: pending). A client that
+// leaves ends either.
 func (ex *exchange) connect(p *pool) (*upConn, error) {
-	up, err := p.dial(context.Background())
+	up, err := p.dial(ex.stream.hold())
+	if err == nil && ex.stream.canceled() {
+		// The client left, but the connection is made: it is for another.
+		up.put()
+		return nil, errPendingCanceled
+	}
 	if err != errOverflow {
 		return up, err
 	}
@@ -58,7 +63,7 @@ func (ex *exchange) connect(p *pool) (*upConn, error) {
 		return nil, errOverflow
 	}
 	defer c.PendingDone()
-	wait := ex.headLimit()
+	wait := ex.headLimit(time.Now())
 	if wait <= 0 {
 		wait = defaultPendingWait
 	}
@@ -70,10 +75,12 @@ func (ex *exchange) connect(p *pool) (*upConn, error) {
 const defaultPendingWait = time.Minute
 
 // tryOn uses one connection. stale: it was a kept one and ended before a single
-// octet of response, and the request may be sent again.
+// octet of response, or could not be used at all, and the request may be sent
+// again.
 func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
 	ex.stream.attach(up)
 	ex.uploadTo = up
+	ex.rec.Upstream = up.remote
 	ex.resp.reset()
 	reuse := false
 	defer func() {
@@ -101,7 +108,14 @@ func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
 		}
 		// The endpoint does not read on. It may have answered before: look.
 	}
-	f, reuse = ex.receive(up)
+	switch err := ex.ask(up); err {
+	case nil:
+		f, reuse = ex.receive(up)
+	case errNotSilent:
+		return failure{}, true
+	default:
+		f = ex.readFailure(up, err)
+	}
 	if f.result == balancer.Reset && up.reused && up.readN == 0 && ex.q.Idempotent && ex.replayed && !ex.begun {
 		return f, true
 	}
@@ -120,6 +134,11 @@ func dialFailure(err error) failure {
 		return failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT}
 	case errors.Is(err, errConnectTimeout):
 		f.reason = "connection timeout"
+	case isOwnFault(err):
+		f.result, f.own, f.reason = balancer.Overflow, true, "local connection failure"
+		var no syscall.Errno
+		errors.As(err, &no)
+		f.transport = "delayed connect error: " + no.Error()
 	default:
 		f.reason = "remote connection failure"
 		var no syscall.Errno
@@ -329,17 +348,17 @@ func (ex *exchange) more(up *upConn, idle time.Duration, want int64) error {
 }
 
 // headLimit is how long the response's head may take, from the end of the
-// request on: the shortest of the route's timeouts (facts 4.2). It notes which
+// request on, which is now: the shortest of the route's timeouts (facts 4.2). It notes which
 // one that is. The overall timeout begins now, at the first try.
-func (ex *exchange) headLimit() time.Duration {
+func (ex *exchange) headLimit(now time.Time) time.Duration {
 	spec := ex.route.Spec
 	ex.perTry, ex.idleOut = false, false
 	wait := spec.HeadTimeout
 	if spec.Timeout > 0 {
 		if ex.deadline.IsZero() {
-			ex.deadline = time.Now().Add(spec.Timeout)
+			ex.deadline = now.Add(spec.Timeout)
 		}
-		if left := max(time.Until(ex.deadline), time.Millisecond); wait == 0 || left < wait {
+		if left := max(ex.deadline.Sub(now), time.Millisecond); wait == 0 || left < wait {
 			wait = left
 		}
 	}
