@@ -10,6 +10,17 @@ import (
 	"github.com/dockerlb/dockerlb/internal/realengine"
 )
 
+// relayed is a proxy on the host that reaches the engine through a relay, and a
+// network for its backends.
+func relayed(t *testing.T, args ...string) (s *realengine.Scope, relay *realengine.Relay, f *realengine.Front, network string) {
+	t.Helper()
+	s = newScope(t)
+	network = s.Network("net")
+	relay = s.Relay()
+	relay.Up()
+	return s, relay, s.HostProxy(append([]string{"--docker", "unix://" + relay.Socket}, args...)...), network
+}
+
 // The engine is not there when the proxy starts: it waits, says so, and goes on
 // when the engine comes.
 func TestEngineAwayAtStart(t *testing.T) {
@@ -37,11 +48,7 @@ func TestEngineAwayAtStart(t *testing.T) {
 // meanwhile is found when it is back.
 func TestEngineGoneForAWhile(t *testing.T) {
 	t.Parallel()
-	s := newScope(t)
-	network := s.Network("net")
-	relay := s.Relay()
-	relay.Up()
-	f := s.HostProxy("--docker", "unix://"+relay.Socket)
+	s, relay, f, network := relayed(t)
 	one, two := s.Backend("one", network), s.Backend("two", network)
 	idOne, id2 := s.ID(one), s.ID(two)
 	f.Serves(soon, idOne, id2)
@@ -66,11 +73,7 @@ func TestEngineGoneForAWhile(t *testing.T) {
 
 func TestStreamCut(t *testing.T) {
 	t.Parallel()
-	s := newScope(t)
-	network := s.Network("net")
-	relay := s.Relay()
-	relay.Up()
-	f := s.HostProxy("--docker", "unix://"+relay.Socket)
+	s, relay, f, network := relayed(t)
 	idOne := s.ID(s.Backend("one", network))
 	f.Serves(soon, idOne)
 	for i := range 3 {
@@ -87,11 +90,7 @@ func TestStreamCut(t *testing.T) {
 // list finds what it hid.
 func TestStreamSilentlyDead(t *testing.T) {
 	t.Parallel()
-	s := newScope(t)
-	network := s.Network("net")
-	relay := s.Relay()
-	relay.Up()
-	f := s.HostProxy("--docker", "unix://"+relay.Socket, "--docker-resync", "2s")
+	s, relay, f, network := relayed(t, "--docker-resync", "2s")
 	idOne := s.ID(s.Backend("one", network))
 	f.Serves(soon, idOne)
 	relay.SilenceStreams()
@@ -107,11 +106,7 @@ func TestEveryConnectionSilentlyDead(t *testing.T) {
 	for name, resync := range map[string]string{"list": "2s", "ping": "1h"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScope(t)
-			network := s.Network("net")
-			relay := s.Relay()
-			relay.Up()
-			f := s.HostProxy("--docker", "unix://"+relay.Socket, "--docker-resync", resync)
+			s, relay, f, network := relayed(t, "--docker-resync", resync)
 			idOne := s.ID(s.Backend("one", network))
 			f.Serves(soon, idOne)
 			relay.SilenceAll()
