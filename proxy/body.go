@@ -18,6 +18,7 @@ type upload struct {
 	last    atomic.Bool   // all that is left is a write that is going on
 	whole   bool          // the request has been sent to its end
 	out     *buffer       // its owner: whoever sends
+	asks    bool          // out is the whole request, and goes out with the wait for the answer
 
 	// mu orders who limits the endpoint's time: while the body is going up it
 	// is its sender, and each piece gives it more; then the response's head
@@ -39,21 +40,23 @@ func (ex *exchange) sendRequest(up *upConn) error {
 	u.last.Store(false)
 	u.headSeen = false
 	if ex.req.body == bodyNone {
-		up.arm(ex.headLimit())
+		up.arm(ex.headLimit(ex.sentAt))
 	} else {
 		up.arm(ex.streamLimit())
 	}
 	o := getBuffer(smallBuffer)
 	u.out = o
 	b := ex.appendHead(o.b[:0])
+	o.set(b)
 	if ex.req.body == bodyNone {
+		if u.asks = up.reused; u.asks {
+			return nil
+		}
 		err := up.write(b)
 		u.whole = err == nil
-		o.set(b)
 		ex.freeOut()
 		return err
 	}
-	o.set(b)
 	if kept := ex.kept(); len(kept) > 0 {
 		if err := ex.sendPiece(up, kept); err != nil {
 			ex.freeOut()
@@ -61,6 +64,21 @@ func (ex *exchange) sendRequest(up *upConn) error {
 		}
 	}
 	return ex.sendBody(up)
+}
+
+// ask sends a request without a body on a connection from the pool, if
+// sendRequest has left that to it, and waits for the answer.
+func (ex *exchange) ask(up *upConn) error {
+	u := &ex.body
+	if !u.asks {
+		return nil
+	}
+	u.asks = false
+	up.readMin = largeBuffer
+	err := up.ask(u.out.b[:u.out.w])
+	u.whole = err == nil && up.writeErr == nil
+	ex.freeOut()
+	return err
 }
 
 // sendBody sends what has come of the body.
@@ -80,7 +98,7 @@ func (ex *exchange) sendBody(up *upConn) error {
 			err := ex.endUpload(up)
 			u.whole = err == nil
 			ex.freeOut()
-			up.arm(ex.headLimit())
+			up.arm(ex.headLimit(time.Now()))
 			return err
 		case errWouldBlock:
 			n = syncBody
@@ -111,7 +129,7 @@ func (ex *exchange) upload(up *upConn) {
 		if err == io.EOF {
 			u.last.Store(true)
 			u.whole = ex.endUpload(up) == nil
-			u.limit(up, ex.headLimit)
+			u.limit(up, func() time.Duration { return ex.headLimit(time.Now()) })
 			return
 		}
 		if err != nil {

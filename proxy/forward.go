@@ -132,7 +132,7 @@ func (ex *exchange) appendHead(b []byte) []byte {
 	b = appendPairs(b, ex.addReq)
 	if ex.http.EnvoyHeaders && !ex.deadline.IsZero() {
 		b = append(b, "x-envoy-expected-rq-timeout-ms: "...)
-		b = appendDecimal(b, max(time.Until(ex.deadline).Milliseconds(), 0))
+		b = appendDecimal(b, max(ex.deadline.Sub(ex.sentAt).Milliseconds(), 0))
 		b = append(b, "\r\n"...)
 	}
 	if r.upgrade != nil {

@@ -39,6 +39,8 @@ type sock struct {
 	readN   int
 	readErr error
 
+	askFn    func(uintptr) bool
+	asked    bool
 	writeFn  func(uintptr) bool
 	bothFn   func(uintptr) bool
 	writing  []byte // what is left
@@ -61,7 +63,7 @@ func (s *sock) init(tcp *net.TCPConn, clk *clock, t timed) error {
 		return err
 	}
 	s.tcp, s.raw, s.clk = tcp, raw, clk
-	s.readFn, s.writeFn, s.bothFn = s.tryRead, s.tryWrite, s.tryWriteBoth
+	s.readFn, s.askFn, s.writeFn, s.bothFn = s.tryRead, s.tryAsk, s.tryWrite, s.tryWriteBoth
 	clk.join(&s.node, t)
 	return nil
 }
@@ -167,6 +169,46 @@ func (s *sock) read(max int) error {
 		return err
 	}
 	return s.readErr
+}
+
+// errNotSilent: the peer has closed a connection that was waiting to be used, or
+// has sent something unasked.
+var errNotSilent = errors.New("closed, or something came unasked")
+
+// ask writes p and waits for the first octets of the answer. Before that it
+// looks whether the connection is open and silent; errNotSilent: it is not, and
+// nothing was written. Where p could not be written, writeErr says why, and what
+// there was to read has been read: the peer may have answered before.
+//
+// It is one wait, for which the poller has been made ready before the look: what
+// comes after it, an answer or a FIN, ends the wait. So that no read need be
+// tried that comes too early, as every read right after a write does.
+func (s *sock) ask(p []byte) error {
+	s.readNow, s.readN, s.readErr = false, 0, nil
+	s.writing, s.writeErr, s.asked = p, nil, false
+	if err := s.raw.Read(s.askFn); err != nil {
+		return err
+	}
+	if rest := s.writing; len(rest) > 0 && s.asked && s.writeErr == nil {
+		_ = s.write(rest) // that is, writeErr
+		return s.read(largeBuffer)
+	}
+	return s.readErr
+}
+
+func (s *sock) tryAsk(fd uintptr) bool {
+	if s.asked {
+		return s.tryRead(fd)
+	}
+	if sysPeek(fd) != syscall.EAGAIN {
+		s.readErr = errNotSilent
+		return true
+	}
+	s.asked = true
+	if !s.tryWrite(fd) {
+		return true // the rest waits for room
+	}
+	return s.writeErr != nil && s.tryRead(fd)
 }
 
 // tryRead is called by the runtime's poller, at once and whenever the socket
