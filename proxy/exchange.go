@@ -253,6 +253,7 @@ type failure struct {
 	transport string
 	flag      Flags
 	unsent    bool // the endpoint cannot have seen any of it
+	own       bool // and the fault is ours: no descriptor, no port
 	disliked  bool // there is a response, and the retry policy wants another
 	perTry    bool // the try's own time was up
 	idle      bool // the stream's was

@@ -70,7 +70,7 @@ func (ex *exchange) mayRetry(f *failure) bool {
 		if !f.unsent && !ex.policyWants(f) {
 			return false
 		}
-		held := f.unsent && ex.lease.Cluster.Spec().Hold > 0
+		held := f.unsent && !f.own && ex.lease.Cluster.Spec().Hold > 0
 		switch {
 		case held && ex.tried(e):
 			// The only member refuses again: Acquire has paused and bounds
@@ -222,7 +222,7 @@ func (ex *exchange) backOff(f *failure) bool {
 	if r.pause > 0 {
 		return ex.wait(r.pause)
 	}
-	if f.unsent && (n == 0 || ex.lease.Cluster.Spec().Hold > 0) {
+	if f.unsent && (n == 0 || !f.own && ex.lease.Cluster.Spec().Hold > 0) {
 		return true // Acquire pauses where it is the same endpoint again
 	}
 	base, most := p.BaseInterval, p.MaxInterval

@@ -127,7 +127,7 @@ func dialFailure(err error) failure {
 	f := failure{result: balancer.ConnectFail, flag: FlagUF, unsent: true}
 	switch {
 	case errors.Is(err, errOverflow):
-		f.reason, f.flag = "overflow", FlagUO
+		f.result, f.reason, f.flag = balancer.Overflow, "overflow", FlagUO
 	case errors.Is(err, errPendingCanceled):
 		return failure{result: balancer.Canceled, flag: FlagDC}
 	case errors.Is(err, errPendingTimeout):
