@@ -80,8 +80,9 @@ bench-go: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem $(UNIT)
 
 .PHONY: bench-discovery
-bench-discovery: setup ## how fast containers join and leave, on this engine: figures, no test
+bench-discovery: setup ## how fast containers join and leave, one by one and by the thousand: figures, no test
 	go test -run '^$$' -bench Discovery -benchtime 200x -timeout 30m $(E2E)
+	go run ./cmd/bench-discovery
 
 .PHONY: storm
 storm: setup ## lose nothing while Docker moves the backends: a few minutes (SEED, RATE, TARGET; LONG=1: 30 minutes)
