@@ -60,8 +60,8 @@ check: ## within a minute: format, vet, staticcheck, unit tests
 test: ## within five minutes, everything: race detector, real engine, real Compose
 	@scripts/setup.sh curl gcc ip || [ "$${CI:-}" != true ]
 	@docker version >/dev/null 2>&1 || echo "no Docker Engine answers: the tests on a real one are skipped"
-	go test -race -timeout 240s $(UNIT)
-	go test -count=1 -timeout 240s $(E2E)
+	go test -race -timeout 10m $(UNIT)
+	go test -count=1 -timeout 10m $(E2E)
 
 .PHONY: bench
 bench: build ## lb beside HAProxy, nginx and httputil.ReverseProxy: seven rounds, some ten minutes (QUICK=1: three, short)
