@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -295,5 +296,50 @@ func TestPartOfAHeadIsAResponse(t *testing.T) {
 	}
 	if n := len(heads); n != 2 {
 		t.Errorf("the endpoint saw %d requests, want 2", n)
+	}
+}
+
+// The beginning of a long body can be sent again: none of it is lost in a pipe
+// of the kernel while a retry may still need it.
+func TestRetryWithinTheBeginningOfALongBody(t *testing.T) {
+	const size = 300_000
+	body := make([]byte, size)
+	for i := range body {
+		body[i] = byte('a' + i%26)
+	}
+	var first sync.Once
+	reset := make(chan struct{})
+	got := make(chan string, 1)
+	backend := func(c *wire.Conn) {
+		if _, err := c.ReadHead(); err != nil {
+			return
+		}
+		again := true
+		first.Do(func() { again = false })
+		if !again {
+			c.ReadN(50_000)
+			c.Reset()
+			close(reset)
+			return
+		}
+		all, _ := c.ReadN(size)
+		got <- all
+		c.Play(ok200)
+	}
+	b1, b2 := wire.Listen(t, backend), wire.Listen(t, backend)
+	r := newRig(t, setup{route: func(rt *topology.Route) {
+		rt.Retry = topology.RetryPolicy{On: []string{"reset"}, Max: 1, OtherMembers: true}
+	}}, b1.Addr(), b2.Addr())
+	c := r.dial()
+	c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + string(body[:10_000]))
+	eventually(t, "the beginning is upstream", func() bool { return len(b1.Received(0))+len(b2.Received(0)) > 10_000 })
+	c.send(string(body[10_000:50_000]))
+	<-reset
+	c.send(string(body[50_000:]))
+	if h := c.head(); status(h) != "200" {
+		t.Fatalf("answered %q", h)
+	}
+	if <-got != string(body) {
+		t.Error("the body that was sent again differs")
 	}
 }

@@ -269,7 +269,7 @@ func (ex *exchange) serveH1(c *conn) (keep bool) {
 		done, f := ex.req.parse(c.unread(), limits, maxTarget)
 		if f != nil {
 			ex.h1.begin(c, &ex.req)
-			ex.h1.ended = false // the client may still be sending: linger
+			ex.h1.ended, ex.h1.lost = false, true // the client may still be sending: linger
 			return ex.refuse(f)
 		}
 		if done {

@@ -25,6 +25,7 @@ type h1stream struct {
 	whole   bool      // that is what limits the read that is on
 	late    bool      // it was not here
 	err     error     // what readBody ended in
+	lost    bool      // where the rest of the body begins is not known: none of it can be read
 
 	out       *buffer
 	respBody  bodyKind // how the response is framed, for the client
@@ -43,7 +44,7 @@ func (h *h1stream) begin(c *conn, req *request) {
 	h.headBuf, h.out = c.in, nil
 	h.left, h.got, h.out64, h.respLeft = req.length, 0, 0, 0
 	h.ended = req.body == bodyNone || req.body == bodyLength && req.length == 0
-	h.err, h.until, h.late = nil, time.Time{}, false
+	h.err, h.until, h.late, h.lost = nil, time.Time{}, false, false
 	h.started, h.complete, h.uploading = false, false, false
 	h.interrupted.Store(false)
 	h.close = !req.keepAlive
@@ -67,6 +68,9 @@ func (h *h1stream) end() {
 func (h *h1stream) readBody(wait bool) ([]byte, error) {
 	if h.err != nil {
 		return nil, h.err
+	}
+	if h.lost {
+		return nil, errInterrupted
 	}
 	for !h.ended {
 		if len(h.c.unread()) == 0 {
@@ -111,6 +115,10 @@ func (h *h1stream) fillBody(wait bool) error {
 	var err error
 	if wait {
 		h.c.arm(h.bodyLimit())
+		if h.interrupted.Load() { // and arm may have undone what that did
+			h.c.readMin = 0
+			return errInterrupted
+		}
 		err = h.c.fill(largeBuffer)
 		h.late = h.whole && err != nil && isTimeout(err)
 	} else {
@@ -145,8 +153,9 @@ func (h *h1stream) bodyLimit() time.Duration {
 	return limit
 }
 
+// fail notes the client's fault. The body has not ended, so the connection will.
 func (h *h1stream) fail(err error) error {
-	h.err, h.close = err, true
+	h.err = err
 	return err
 }
 
@@ -169,7 +178,7 @@ func (h *h1stream) beginUpload() {
 
 func (h *h1stream) endUpload() {
 	h.uploading = false
-	if h.interrupted.Load() {
+	if h.interrupted.Swap(false) {
 		h.c.resume()
 	}
 }
@@ -229,7 +238,9 @@ func (h *h1stream) buf() *buffer {
 
 func (h *h1stream) sendHead(r *response, add []pair, body bodyKind, length int64, close bool) error {
 	h.started = true
-	h.close = h.close || close
+	// RFC 9112 section 9.6: who will close says so. Of a body that is still
+	// going up another goroutine knows, and close says it.
+	h.close = h.close || close || !h.uploading && !h.ended && r.status >= 200
 	if !h.close && r.status >= 200 && h.c.srv.draining.Load() { // has begun meanwhile
 		h.c.ln.counters.cxDrain.Add(1)
 		h.close = true

@@ -76,7 +76,11 @@ func (s *sock) arm(d time.Duration) {
 	case d < exactBelow:
 		s.exact.Store(true)
 		s.until = time.Now().Add(d)
-		_ = s.tcp.SetDeadline(s.until) // fails on a closed connection, which the next call reports
+		s.mu.Lock()
+		if !s.aborted.Load() { // that is for good
+			_ = s.tcp.SetDeadline(s.until) // fails on a closed connection, which the next call reports
+		}
+		s.mu.Unlock()
 	default:
 		s.deadline.Store(s.clk.now() + int64(d))
 	}

@@ -55,10 +55,12 @@ func (ex *exchange) splice(up *upConn, idle time.Duration, n int64) (int64, erro
 }
 
 // spliceUpload moves what is left of a long request body, from the goroutine
-// that uploads it. Nothing of it can be sent again. nil: what is still to come,
-// if anything, is copied.
+// that uploads it. Nothing of it can be sent again, not even what an error
+// leaves in the pipe, where it is lost: so the beginning of the body is copied,
+// until more of it has come than a retry could send again. nil: what is still
+// to come, if anything, is copied.
 func (ex *exchange) spliceUpload(up *upConn) error {
-	for pipes.take() {
+	for !ex.replayed && pipes.take() {
 		ex.body.limit(up, ex.streamLimit)
 		err := ex.flushOut(up)
 		var n int64
@@ -66,9 +68,6 @@ func (ex *exchange) spliceUpload(up *upConn) error {
 			n, err = ex.stream.spliceRequest(up, splicePiece)
 		}
 		pipes.give()
-		if n > 0 {
-			ex.replayed = false
-		}
 		if err != nil || n == 0 {
 			return err
 		}
@@ -81,15 +80,20 @@ func (h *h1stream) spliceRequest(up *upConn, n int64) (int64, error) {
 		return 0, nil
 	}
 	h.c.arm(h.bodyLimit())
+	if h.interrupted.Load() { // and arm may have undone what that did
+		return 0, errInterrupted
+	}
 	n = min(n, h.left)
 	m, err := up.tcp.ReadFrom(&io.LimitedReader{R: h.c.tcp, N: n})
 	h.left -= m
 	h.got += m
 	h.ended = h.left == 0
 	h.c.ln.counters.rx.Add(uint64(m))
-	switch {
-	case err == nil && m == n:
+	if err == nil && m == n {
 		return m, nil
+	}
+	h.lost = true
+	switch {
 	case h.interrupted.Load():
 		return m, errInterrupted
 	case err == nil:
