@@ -215,7 +215,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			// Usual: socket proxies cut long requests every ten minutes.
 			w.log.WithError(err).Debug("event stream ended, connecting again")
 		} else {
-			complaint.make(w.log, err)
+			complaint.make(w.log, err, w.latest.Load() != nil)
 		}
 		wait := pause.next()
 		if w.o.knobs.backoff > 0 {
@@ -252,10 +252,14 @@ type complaint struct {
 	at   time.Time
 }
 
-func (c *complaint) make(log *logrus.Entry, err error) {
+func (c *complaint) make(log *logrus.Entry, err error, known bool) {
 	if err.Error() == c.text && time.Since(c.at) < complainEvery {
 		return
 	}
 	c.text, c.at = err.Error(), time.Now()
+	if !known {
+		log.WithError(err).Warn("no connection to the engine yet, trying again")
+		return
+	}
 	log.WithError(err).Warn("no connection to the engine; the last known state stays in force, trying again")
 }
