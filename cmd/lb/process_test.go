@@ -64,7 +64,9 @@ func (p *process) exit(t *testing.T) int {
 	}
 }
 
-func (p *process) running() bool { return syscall.Kill(p.cmd.Process.Pid, 0) == nil && len(p.ended) == 0 }
+func (p *process) running() bool {
+	return syscall.Kill(p.cmd.Process.Pid, 0) == nil && len(p.ended) == 0
+}
 
 // backend is an HTTP server that answers with its path; /slow waits.
 func backend(t *testing.T, slow time.Duration) string {
