@@ -61,6 +61,7 @@ func (c *conn) park(left time.Duration) bool {
 	if left > 0 {
 		c.deadline.Store(c.clk.now() + int64(left))
 	}
+	s.o.Pools.parks.Add(1)
 	c.state.Store(connParked)
 	gone := c.fin || c.rst
 	c.cmu.Unlock()

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,6 +45,7 @@ type Pools struct {
 	dialer  net.Dialer
 	mu      sync.Mutex
 	pools   map[*pool]struct{}
+	parks   atomic.Uint64 // how often downstream connections have been parked
 	stop    chan struct{}
 	stopped chan struct{}
 }
@@ -94,11 +97,13 @@ func (p *Pools) all() []*pool {
 	return all
 }
 
-// sweep closes what has been idle for too long.
+// sweep closes what has been idle for too long, and gives back the memory that
+// nobody needs now.
 func (p *Pools) sweep() {
 	defer close(p.stopped)
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
+	var left leavings
 	for {
 		select {
 		case <-p.stop:
@@ -107,6 +112,9 @@ func (p *Pools) sweep() {
 		}
 		for _, pl := range p.all() {
 			pl.expire(p.clk.now())
+		}
+		if left.due(p.parks.Load(), time.Now()) {
+			debug.FreeOSMemory()
 		}
 	}
 }
