@@ -37,8 +37,8 @@ func idleCounts() (few, many int, limit uint64) {
 }
 
 // idleSlope is the octets that each kept connection holds at addr: it opens few,
-// each with one request answered, waits until the memory rests, and goes on to
-// many.
+// each with one request answered, waits until they are idle and the memory rests,
+// and goes on to many.
 func idleSlope(ctx context.Context, p *process, addr netip.AddrPort, few, many int) (float64, error) {
 	conns := make([]net.Conn, 0, many)
 	defer func() {
@@ -129,9 +129,18 @@ func openOne(ctx context.Context, addr netip.AddrPort, i int) (net.Conn, error) 
 	return c, c.SetDeadline(time.Time{})
 }
 
-// atRest is the resident memory once it has not changed by a hundredth for two
-// seconds, at the latest after twenty.
+// idleFor is how long connections have been idle at least when they are counted:
+// a proxy may keep what it needs for the next request for some seconds.
+const idleFor = 8 * time.Second
+
+// atRest is the resident memory after idleFor, once it has not changed by a
+// hundredth for two seconds, at the latest after twenty more.
 func atRest(ctx context.Context, p *process) (int64, error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(idleFor):
+	}
 	var rest, last int64
 	for range 20 {
 		u, err := p.usage()

@@ -236,7 +236,7 @@ func (r *run) idle(ctx context.Context) error {
 		fmt.Fprintf(r.o.Out, "idle kept connections: not measured, a process may have only %d descriptors open (ulimit -Hn)\n", limit)
 		return nil
 	}
-	fmt.Fprintf(r.o.Out, "idle kept connections, each after one request: resident memory's slope from %d to %d\n", few, many)
+	fmt.Fprintf(r.o.Out, "idle kept connections, each after one request and idle for %d s: resident memory's slope from %d to %d\n", int(idleFor.Seconds()), few, many)
 	for _, c := range r.chosen() {
 		fmt.Fprintf(r.o.Log, "idle connections: %s\n", c.name)
 		l, err := r.up(c)
