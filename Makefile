@@ -27,7 +27,7 @@ down: ## remove what make up made: containers, network, images, .env
 
 .PHONY: setup
 setup: ## install or name what is missing; silent where all is there
-	@scripts/setup.sh curl gcc ip
+	@scripts/setup.sh curl gcc ip slowhttptest
 
 .PHONY: binaries
 binaries: ## static binaries in dist/, for the engine's platform
@@ -58,7 +58,7 @@ check: ## within a minute: format, vet, staticcheck, unit tests
 
 .PHONY: test
 test: ## within five minutes, everything: race detector, real engine, real Compose
-	@scripts/setup.sh curl gcc ip || [ "$${CI:-}" != true ]
+	@scripts/setup.sh curl gcc ip slowhttptest || [ "$${CI:-}" != true ]
 	@docker version >/dev/null 2>&1 || echo "no Docker Engine answers: the tests on a real one are skipped"
 	go test -race -timeout 10m $(UNIT)
 	go test -count=1 -timeout 10m $(E2E)
