@@ -112,6 +112,7 @@ const (
 type Outcome struct {
 	Result  Result
 	PerTry  bool          // Timeout was per_try_timeout's
+	Late    bool          // Timeout came after the response's head: counted, but not held against the endpoint
 	Status  int           // of the response; 0: none
 	Elapsed time.Duration // until the response's head; 0: not measured
 }

@@ -104,7 +104,7 @@ func (r outlierRule) row(k kind) (threshold, enforce uint32) {
 // split_external_local_origin_errors is set.
 func (e *Endpoint) judge(o Outcome) {
 	rule := e.cluster.Spec().Outlier
-	if rule == nil || o.Result == Canceled || o.Result == Overflow {
+	if rule == nil || o.Result == Canceled || o.Result == Overflow || o.Late {
 		return
 	}
 	status := o.Status

@@ -73,6 +73,7 @@ func TestFailuresInARowEject(t *testing.T) {
 		{"five refusals", nil, times(5, refused), true},
 		{"five resets", nil, times(5, reset), true},
 		{"five timeouts", nil, times(5, timeout), true},
+		{"five timeouts within long responses", nil, times(5, Outcome{Result: Timeout, Late: true, Status: 200}), false},
 		{"resets after the head", nil, times(5, Outcome{Result: ResetLate, Status: 200}), true},
 		{"mixed", nil, []Outcome{e500, refused, timeout, e502, reset}, true},
 		{"clients that leave", nil, times(50, Outcome{Result: Canceled}), false},

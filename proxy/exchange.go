@@ -233,7 +233,7 @@ func (ex *exchange) tries() {
 		ex.rec.Cluster = lease.Cluster.Name()
 		ex.rec.Upstream = lease.Endpoint.Address()
 		f := ex.try()
-		lease.Done(balancer.Outcome{Result: f.result, Status: ex.resp.status, Elapsed: ex.rec.UpstreamTime})
+		lease.Done(balancer.Outcome{Result: f.result, PerTry: f.perTry, Late: f.late, Status: ex.resp.status, Elapsed: ex.rec.UpstreamTime})
 		ex.endTry(&f)
 		if ex.begun {
 			return
@@ -256,6 +256,7 @@ type failure struct {
 	own       bool // and the fault is ours: no descriptor, no port
 	disliked  bool // there is a response, and the retry policy wants another
 	perTry    bool // the try's own time was up
+	late      bool // the response had begun
 	idle      bool // the stream's was
 }
 

@@ -272,10 +272,22 @@ func (h *h1stream) sendHead(r *response, add []pair, body bodyKind, length int64
 	if !r.hasBody(h.req.isHead) {
 		h.respBody = bodyNone
 	}
+	// RFC 9110 section 15.5.22 demands Upgrade of a 426: without it the client
+	// cannot know what to ask for. It is hop-by-hop, but what it offers is
+	// offered here, too: a client that then asks for it is led through, where
+	// that is allowed. With it comes the connection option of section 7.8.
+	upgrade := r.status == 426 && len(r.upgrade) > 0 && h.req.minor > 0
+	if upgrade {
+		b = append(append(append(b, "upgrade: "...), r.upgrade...), "\r\n"...)
+	}
 	switch {
 	case r.status == 101: // its Connection is among add
+	case h.close && upgrade:
+		b = append(b, "connection: close, upgrade\r\n"...)
 	case h.close:
 		b = append(b, "connection: close\r\n"...)
+	case upgrade:
+		b = append(b, "connection: upgrade\r\n"...)
 	case h.req.minor == 0:
 		b = append(b, "connection: keep-alive\r\n"...)
 	}

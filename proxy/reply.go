@@ -13,16 +13,21 @@ func (ex *exchange) local(status int, body string, flag Flags, details string) {
 	ex.direct(status, []byte(body), details)
 }
 
-// direct answers with a body of our own, text/plain where there is one.
+// direct answers with a body of our own, text/plain where there is one; in
+// gRPC's way to whom asks for gRPC, unless that is no proper HTTP.
 func (ex *exchange) direct(status int, body []byte, details string) {
-	ex.rec.Status, ex.rec.Details = status, details
 	ex.begun = true
 	r := &ex.resp
 	r.reset()
-	r.status = status
-	if len(body) > 0 {
+	switch {
+	case ex.rec.Flags&FlagDPE == 0 && ex.isGRPC():
+		ex.grpcReply(status, body)
+		status, body = 200, nil
+	case len(body) > 0:
 		ex.addResp = append(ex.addResp, pair{"content-type", textPlain})
 	}
+	r.status = status
+	ex.rec.Status, ex.rec.Details = status, details
 	ex.respond()
 	ex.drain()
 	if ex.stream.sendHead(r, ex.addResp, bodyLength, int64(len(body)), false) == nil &&

@@ -229,15 +229,18 @@ func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
 		trailers, err = ex.relayBody(up)
 	}
 	if err == nil {
-		err = ex.stream.endBody(trailers)
-		if err != nil {
-			err = errClientWrite
+		if err = ex.stream.endBody(trailers); err != nil {
+			err = ex.clientWrite(err)
 		}
 	}
 	complete := ex.stopUpload()
 	switch {
 	case err == nil:
 		return failure{result: balancer.OK}, r.keepAlive && complete && !ex.stream.canceled()
+	case err == errClientIdle:
+		ex.stream.closeAfter()
+		ex.idledOut()
+		return failure{result: balancer.Canceled}, false
 	case errors.Is(err, errClientWrite) || ex.stream.canceled():
 		ex.clientGone()
 		return ex.canceledBy(), false
@@ -247,9 +250,14 @@ func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
 	ex.stream.closeAfter()
 	_ = ex.stream.flush()
 	if isTimeout(err) {
-		ex.rec.Flags |= FlagSI
-		ex.rec.Details = "stream_idle_timeout"
-		return failure{result: balancer.ResetLate}, false
+		if ex.deadline.IsZero() || time.Now().Before(ex.deadline) {
+			ex.idledOut()
+			return failure{result: balancer.ResetLate}, false
+		}
+		ex.rec.Flags |= FlagUT
+		ex.rec.Details = "response_timeout"
+		ex.ln.counters.rqTimeout.Add(1)
+		return failure{result: balancer.Timeout, late: true}, false
 	}
 	var ft *fault
 	if errors.As(err, &ft) {
@@ -262,7 +270,27 @@ func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
 	return failure{result: balancer.ResetLate}, false
 }
 
-var errClientWrite = errors.New("the client does not take the response")
+// errClientWrite: the client does not take the response; errClientIdle: it is
+// there, but has taken none of it for too long.
+var (
+	errClientWrite = errors.New("the client does not take the response")
+	errClientIdle  = errors.New("the client has not taken any of the response in time")
+)
+
+// clientWrite tells which of the two a failed write to the client is.
+func (ex *exchange) clientWrite(err error) error {
+	if isTimeout(err) && !ex.stream.canceled() {
+		return errClientIdle
+	}
+	return errClientWrite
+}
+
+// idledOut accounts for a response cut because neither side has moved it on.
+func (ex *exchange) idledOut() {
+	ex.rec.Flags |= FlagSI
+	ex.rec.Details = "stream_idle_timeout"
+	ex.ln.counters.rqIdle.Add(1)
+}
 
 // relayBody passes the body on piece by piece, as it comes.
 func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
@@ -287,8 +315,8 @@ func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
 			}
 			in := up.in
 			n := int(min(left, int64(in.len())))
-			if ex.stream.sendBody(in.b[in.r:in.r+n]) != nil {
-				return nil, errClientWrite
+			if err := ex.stream.sendBody(in.b[in.r : in.r+n]); err != nil {
+				return nil, ex.clientWrite(err)
 			}
 			in.r += n
 			left -= int64(n)
@@ -306,8 +334,10 @@ func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
 			if f != nil {
 				return nil, f
 			}
-			if len(piece) > 0 && ex.stream.sendBody(piece) != nil {
-				return nil, errClientWrite
+			if len(piece) > 0 {
+				if err := ex.stream.sendBody(piece); err != nil {
+					return nil, ex.clientWrite(err)
+				}
 			}
 			up.in.r += used
 		}
@@ -322,8 +352,8 @@ func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
 					return nil, err
 				}
 			}
-			if ex.stream.sendBody(up.in.bytes()) != nil {
-				return nil, errClientWrite
+			if err := ex.stream.sendBody(up.in.bytes()); err != nil {
+				return nil, ex.clientWrite(err)
 			}
 			up.in.r = up.in.w
 		}
@@ -335,8 +365,8 @@ func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
 // stream must not be held back. want is how much is still to come, as far as is
 // known.
 func (ex *exchange) more(up *upConn, idle time.Duration, want int64) error {
-	if ex.stream.flush() != nil {
-		return errClientWrite
+	if err := ex.stream.flush(); err != nil {
+		return ex.clientWrite(err)
 	}
 	up.release()
 	up.readMin = smallBuffer
