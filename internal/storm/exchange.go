@@ -231,6 +231,8 @@ func failed(doing string, err error) answer {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		a.failure = "refused"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		a.failure = "no port" // of this machine's are left: it was never sent
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		a.failure = "timeout"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

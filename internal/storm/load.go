@@ -60,8 +60,8 @@ func (l *load) since() time.Duration { return time.Since(l.start) }
 // run sends requests until ctx ends and returns when all are answered.
 func (l *load) run(ctx context.Context) {
 	var all sync.WaitGroup
+	defer l.client.close() // when nobody can put one back any more
 	defer all.Wait()
-	defer l.client.close()
 	for i := range sockets {
 		all.Go(func() { l.talk(ctx, i) })
 	}
@@ -70,7 +70,7 @@ func (l *load) run(ctx context.Context) {
 	slots := make(chan struct{}, maxInFlight)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for i := 0; ; i++ {
+	for i := 0; ctx.Err() == nil; i++ {
 		due := time.Duration(i) * l.interval
 		if wait := due - l.since(); wait > 0 {
 			timer.Reset(wait)

@@ -209,6 +209,9 @@ func (s *stage) up(ctx context.Context) error {
 			}
 			return nil
 		}); err != nil {
+			if s.target != nil && s.target.name != "" {
+				err = fmt.Errorf("%w; %s says: %s", err, s.target.name, s.target.said(s.dir))
+			}
 			return err
 		}
 	}

@@ -63,6 +63,15 @@ func (t *target) start(dir, pid string) error {
 	return t.process.Start()
 }
 
+// said is the end of the program's log, for an error.
+func (t *target) said(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, t.name+".log"))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text[max(0, len(text)-1000):]))
+}
+
 // stop ends the program, if it was started.
 func (t *target) stop() {
 	if t.process == nil {
@@ -80,10 +89,10 @@ func (t *target) stop() {
 func haproxy(dir string) ([]string, error) {
 	var b strings.Builder
 	b.WriteString(`global
-  maxconn 20000
+  maxconn 4000
 defaults
   mode http
-  maxconn 20000
+  maxconn 4000
   retries 3
   option redispatch 1
   retry-on conn-failure empty-response junk-response response-timeout 500
