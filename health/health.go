@@ -6,7 +6,7 @@
 // connect, HTTP or gRPC. The state machine is Envoy's (state.go), the pace
 // Envoy's for the file and quicker until the first success for labels (pace.go).
 //
-// All members of labels together are checked at most 500 times a second once
+// All members of labels together are checked at most 100 times a second once
 // they have been ready: with more of them than that allows, the time between two
 // checks of one grows. What a file says is kept to.
 //

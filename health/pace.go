@@ -25,8 +25,10 @@ type crowd struct {
 
 // steadyLoad is how many checks in a thousand seconds the members of labels may
 // cost once they have been ready: a connect costs about 0.1 ms on both sides, and
-// a host with thousands of containers is to be next to idle when they are.
-const steadyLoad = 500 * 1000
+// a host with thousands of containers is to be next to idle when they are. What
+// the engine's events and the requests' own failures (outlier detection) tell is
+// told at once however many there are; a probe finds the rest.
+const steadyLoad = 100 * 1000
 
 // load is what one endpoint adds to crowd.load. The file's word is kept to.
 func (s *settings) load() int64 {

@@ -175,7 +175,7 @@ var schema = []key{
 			return func(p *ClusterPolicy) { p.HealthStatus = r }, fs
 		}},
 	{name: "health.interval", scope: ScopeCluster, example: "5s", initial: "2s",
-		meaning: "The time between probes of a member that is ready, at least `10ms`; until it is, after 5, 10, 20, 40, then every 100 ms. All members together are probed at most 500 times a second: with thousands of them the time grows.",
+		meaning: "The time between probes of a member that is ready, at least `10ms`; until it is, after 5, 10, 20, 40, then every 100 ms. All members together are probed at most 100 times a second: with thousands of them the time grows.",
 		cluster: durationKey(10*time.Millisecond, func(p *ClusterPolicy) *time.Duration { return &p.HealthInterval })},
 	{name: "health.timeout", scope: ScopeCluster, example: "500ms", initial: "1s",
 		meaning: "How long a probe may take.",
@@ -198,7 +198,7 @@ var schema = []key{
 
 	// Coming and going.
 	{name: "hold", scope: ScopeCluster, example: "0s", initial: "5s",
-		meaning: "How long a request waits where the cluster has just lost its last ready member, so that a restart costs time and not errors. At most 1000 wait; a cluster without one for 30 s answers at once.",
+		meaning: "How long a request waits where the cluster has just lost its last ready member, so that a restart costs time and not errors. At most 4096 wait; a cluster without one for 30 s answers at once.",
 		cluster: durationKey(0, func(p *ClusterPolicy) *time.Duration { return &p.Hold })},
 	{name: "tombstone", scope: ScopeCluster, example: "1h", initial: "10m",
 		meaning: "How long the route outlives the last member (503, not 404).",
