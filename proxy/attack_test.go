@@ -335,11 +335,41 @@ func TestRetryWithinTheBeginningOfALongBody(t *testing.T) {
 	eventually(t, "the beginning is upstream", func() bool { return len(b1.Received(0))+len(b2.Received(0)) > 10_000 })
 	c.send(string(body[10_000:50_000]))
 	<-reset
+	eventually(t, "it is sent again", func() bool { return b1.Conns() > 0 && b2.Conns() > 0 })
 	c.send(string(body[50_000:]))
 	if h := c.head(); status(h) != "200" {
 		t.Fatalf("answered %q", h)
 	}
 	if <-got != string(body) {
 		t.Error("the body that was sent again differs")
+	}
+}
+
+// A request whose own X-Request-Id is hop-by-hop gets one of ours.
+func TestRequestIDNominatedAway(t *testing.T) {
+	b := wire.Listen(t, wire.Answer(ok200))
+	r := newRig(t, setup{log: true, http: topology.HTTPOptions{XFFTrustedHops: 1}}, b.Addr())
+	c := r.dial()
+	c.send("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine\r\nConnection: x-request-id\r\n\r\n")
+	c.head()
+	if id := fieldOf(b.Received(0), "x-request-id"); id == "mine" || len(id) != 36 {
+		t.Errorf("forwarded X-Request-Id %q", id)
+	}
+	c.readN(5)
+	if rec := <-r.log.lines; rec.id != fieldOf(b.Received(0), "x-request-id") {
+		t.Errorf("logged %q", rec.id)
+	}
+}
+
+func TestBodyLimitOfTheServer(t *testing.T) {
+	b := wire.Listen(t, func(c *wire.Conn) { io.Copy(io.Discard, c.Conn) })
+	r := newRig(t, setup{limits: Limits{BodyBytes: 10}}, b.Addr())
+	for _, req := range []string{
+		"POST / HTTP/1.1$Host: a$Content-Length: 11$$hello",
+		"POST / HTTP/1.1$Host: a$Transfer-Encoding: chunked$$6$hello!$5$hello$0$$",
+	} {
+		if got := r.exchange(crlf(req)); status(got) != "413" {
+			t.Errorf("answered %q, want 413", got)
+		}
 	}
 }

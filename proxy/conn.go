@@ -288,8 +288,9 @@ func (ex *exchange) serveH1(c *conn) (keep bool) {
 	c.disarm()
 	c.in.r += ex.req.size
 	ex.h1.begin(c, &ex.req)
+	ex.maxBody = s.limits.BodyBytes
 	if o != nil {
-		ex.h1.maxBody = o.MaxBodyBytes
+		override(&ex.maxBody, o.MaxBodyBytes)
 		if o.RequestTimeout > 0 {
 			ex.h1.until = ex.start.Add(o.RequestTimeout)
 		}
@@ -298,6 +299,7 @@ func (ex *exchange) serveH1(c *conn) (keep bool) {
 			ex.h1.close = true
 		}
 	}
+	ex.h1.maxBody = ex.maxBody
 	if s.draining.Load() && !ex.h1.close {
 		c.ln.counters.cxDrain.Add(1)
 		ex.h1.close = true
@@ -322,7 +324,7 @@ func (ex *exchange) headFailed(err error) bool {
 	return false
 }
 
-func override[T int | time.Duration](v *T, o T) {
+func override[T int | int64 | time.Duration](v *T, o T) {
 	if o != 0 {
 		*v = o
 	}

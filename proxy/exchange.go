@@ -37,6 +37,7 @@ type exchange struct {
 	hostBuf, lowerBuf, pathBuf, targetBuf []byte
 	newPath                               bool   // the path is not the target's any more
 	newCookie                             []byte // a hashing cookie to set
+	maxBody                               int64  // octets; 0: no limit
 	trusted                               bool   // the peer's X-Forwarded-* are believed
 
 	retry      retries
@@ -49,6 +50,7 @@ type exchange struct {
 	extraReceived, extraSent int64 // octets of an upgraded connection
 	lease                    balancer.Lease
 	chunk                    chunks // of a response
+	slow                     bool   // a peer of the response's body is
 	start                    time.Time
 	sentAt                   time.Time
 	deadline                 time.Time // of all tries, once the request is complete; zero: none
@@ -133,6 +135,9 @@ func (ex *exchange) run() {
 		ex.local(400, "", 0, "path_normalization_failed")
 		return
 	}
+	if ex.maxForwards() {
+		return
+	}
 	ex.route = ex.view.Match(ex)
 	if ex.route == nil {
 		ex.ln.counters.noRoute.Add(1)
@@ -150,7 +155,7 @@ func (ex *exchange) run() {
 		ex.direct(spec.Direct.Code, spec.Direct.Body, "direct_response")
 		return
 	}
-	if m := ex.http.MaxBodyBytes; m > 0 && ex.req.body == bodyLength && ex.req.length > m {
+	if m := ex.maxBody; m > 0 && ex.req.body == bodyLength && ex.req.length > m {
 		ex.refuse(faultBodySize)
 		return
 	}

@@ -188,6 +188,16 @@ func (h *head) get(id fieldID) ([]byte, bool) {
 	return nil, false
 }
 
+// passing returns the first field of that id that is passed on.
+func (h *head) passing(id fieldID) ([]byte, bool) {
+	for i := range h.fields {
+		if f := &h.fields[i]; f.id == id && !f.drop {
+			return h.value(f), true
+		}
+	}
+	return nil, false
+}
+
 // lookup returns the first field of that lower-case name that passes, and how
 // many there are.
 func (h *head) lookup(lower string) (value []byte, n int) {

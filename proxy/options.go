@@ -28,6 +28,8 @@ type Limits struct {
 	HeadBytes   int // 60 KiB (Envoy's max_request_headers_kb)
 	HeadFields  int // 100 (max_headers_count)
 	TargetBytes int // 8 KiB
+	// BodyBytes bounds a request's body (413); 0: no limit.
+	BodyBytes int64
 	// HeadTimeout is from the first octet of a head to its last; 10 s.
 	HeadTimeout time.Duration
 	// IdleTimeout is between requests; 1 h, Envoy's.
@@ -46,7 +48,8 @@ type Limits struct {
 	// unread is read from, so that the client sees the response and no reset;
 	// 1 s (Envoy's delayed_close_timeout).
 	Linger time.Duration
-	// ReplayBytes is how much of a request's body is held for a retry; 64 KiB.
+	// ReplayBytes is how much of a request's body is held for a retry; 64 KiB,
+	// none if negative.
 	ReplayBytes int
 	// CloseLinger is how long a listener that is closed still accepts what is
 	// in its queue or half-way there; 200 ms.

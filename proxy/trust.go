@@ -255,7 +255,7 @@ func internalOnly(name []byte, edge bool) bool {
 // listener preserves it.
 func (ex *exchange) requestID() {
 	o, r := ex.http, &ex.req
-	have, ok := r.get(fieldRequestID)
+	have, ok := r.passing(fieldRequestID)
 	edge := !ex.trusted
 	if o.EnvoyHeaders {
 		edge = o.UseRemoteAddress

@@ -62,6 +62,8 @@ func runFlags() []cli.Flag {
 			Usage: "`N` header fields of a request at most: else 431"},
 		&cli.StringFlag{Name: "max-target", EnvVars: []string{"LB_MAX_TARGET"}, Category: catLimits, Value: "8KiB",
 			Usage: "`SIZE` of a request's path and query at most: else 414"},
+		&cli.StringFlag{Name: "max-body", EnvVars: []string{"LB_MAX_BODY"}, Category: catLimits, Value: "0",
+			Usage: "`SIZE` of a request's body at most: else 413; 0: no limit"},
 		&cli.StringFlag{Name: "max-replay", EnvVars: []string{"LB_MAX_REPLAY"}, Category: catLimits, Value: "64KiB",
 			Usage: "`SIZE` of a request's body that is kept for a retry"},
 		&cli.IntFlag{Name: "max-idle-upstream", EnvVars: []string{"LB_MAX_IDLE_UPSTREAM"}, Category: catLimits, Value: 512,

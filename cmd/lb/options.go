@@ -141,6 +141,12 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 		bad(f.flag, err)
 		*f.to = n
 	}
+	if o.limits.ReplayBytes == 0 {
+		o.limits.ReplayBytes = -1 // none, where 0 would be the default
+	}
+	body, err := parseSize(c.String("max-body"))
+	bad("max-body", err)
+	o.limits.BodyBytes = int64(body)
 	o.limits.HalfClose, o.limits.HalfCloseGone, err = parseHalfClose(c.String("half-close"))
 	bad("half-close", err)
 	o.docker, err = dockerOptions(c)
