@@ -11,7 +11,7 @@ import (
 // holding is a cluster that holds for 5 s, as those of labels do.
 func holding(endpoints ...topology.Endpoint) topology.Cluster {
 	c := cluster(endpoints...)
-	c.Hold, c.HoldMax = 5*time.Second, 1000
+	c.Hold, c.HoldMax = 5*time.Second, 4096
 	return c
 }
 
@@ -140,30 +140,21 @@ func TestHoldEndsWhenTheClientLeaves(t *testing.T) {
 	})
 }
 
+// HoldMax bounds those who wait; max_pending_requests, which is of requests
+// whose member is known, does not.
 func TestHoldIsBounded(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		setting func(*topology.Cluster)
-		want    error
-	}{
-		{"hold max", func(c *topology.Cluster) { c.HoldMax = 1 }, ErrNoEndpoint},
-		{"max_pending_requests", func(c *topology.Cluster) {
-			c.Breakers = topology.Breakers{MaxRequests: 10, MaxPending: 1}
-		}, ErrOverflow},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := New(Options{})
-				c := holding()
-				test.setting(&c)
-				b.Apply(tableOf(c))
-				first := acquireLater(b, routeTo(b, "web"), &Request{})
-				synctest.Wait()
-				wantAnswer(t, acquireLater(b, routeTo(b, "web"), &Request{}), test.want.Error(), 0)
-				wantAnswer(t, first, ErrNoEndpoint.Error(), 5*time.Second)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := New(Options{})
+		c := holding()
+		c.HoldMax, c.Breakers = 2, topology.Breakers{MaxRequests: 10, MaxPending: 1}
+		b.Apply(tableOf(c))
+		first := acquireLater(b, routeTo(b, "web"), &Request{})
+		second := acquireLater(b, routeTo(b, "web"), &Request{})
+		synctest.Wait()
+		wantAnswer(t, acquireLater(b, routeTo(b, "web"), &Request{}), ErrNoEndpoint.Error(), 0)
+		wantAnswer(t, first, ErrNoEndpoint.Error(), 5*time.Second)
+		wantAnswer(t, second, ErrNoEndpoint.Error(), 5*time.Second)
+	})
 }
 
 // A cluster that goes away answers those who wait for it.

@@ -24,8 +24,8 @@ type picker struct {
 	panic      bool
 	hashed     bool // the lane is drawn by the request's hash
 	// The breakers' limits, here because each request asks.
-	maxRequests, maxPending int64
-	changed                 chan struct{}
+	maxRequests int64
+	changed     chan struct{}
 }
 
 // lane is one way through: the healthy or the degraded members of a tier, or
@@ -114,7 +114,6 @@ func (b *Balancer) publish(c *Cluster, now time.Time) {
 		spec:        spec,
 		rotation:    c.cursor(0, out),
 		maxRequests: int64(limits(spec).MaxRequests),
-		maxPending:  int64(limits(spec).MaxPending),
 		changed:     make(chan struct{}),
 	}
 	c.refresh, c.dirty = time.Time{}, false

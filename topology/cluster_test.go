@@ -18,7 +18,7 @@ func TestLabelClusterHasTheSchemasDefaults(t *testing.T) {
 	if c.Type != Labels || c.Source != FromLabels || !c.Warm || c.Policy != "round_robin" || c.Hash != nil || c.Sticky != "" {
 		t.Errorf("%+v", c)
 	}
-	if c.Hold != 5*time.Second || c.HoldMax != 1000 || c.Tombstone != 10*time.Minute || c.PanicPercent != 0 {
+	if c.Hold != 5*time.Second || c.HoldMax != 4096 || c.Tombstone != 10*time.Minute || c.PanicPercent != 0 {
 		t.Errorf("hold %s/%d, tombstone %s, panic %d", c.Hold, c.HoldMax, c.Tombstone, c.PanicPercent)
 	}
 	if c.ConnectTimeout != 2*time.Second || c.IdleTimeout != time.Minute || c.SlowStart.Window != 0 {

@@ -11,7 +11,7 @@ import (
 
 // What label clusters have and no label sets.
 const (
-	holdMax          = 1000             // requests that wait at most (label-schema, lb.hold)
+	holdMax          = 4096             // requests that wait at most: 800 a second for the 5 s of lb.hold
 	overprovisioning = 140              // Envoy's overprovisioning_factor
 	choiceCount      = 2                // Envoy's least_request choice_count
 	ringMin, ringMax = 1024, 8 << 20    // Envoy's ring_hash_lb_config
