@@ -158,7 +158,8 @@ func (b *Builder) decide(containers []*Container, fresh bool) {
 	b.answers = b.world.answers
 	old := b.entries
 	next := make([]*entry, 0, len(containers))
-	changed := false
+	var added []*entry
+	changed, renamed := false, false
 	drop := func(e *entry) {
 		e.gone, changed = true, true
 		b.groups.replace(e.decision, nil)
@@ -173,11 +174,11 @@ func (b *Builder) decide(containers []*Container, fresh bool) {
 			e, old = old[0], old[1:]
 		} else {
 			e = &entry{}
-			b.byName = append(b.byName, e)
+			added = append(added, e)
 			changed = true
 		}
 		if fresh || e.container != c || !b.stands(e.decision, answered) {
-			changed = changed || e.container == nil || e.container.Name != c.Name
+			renamed = renamed || e.container != nil && e.container.Name != c.Name
 			was := e.decision
 			e.container, e.decision = c, decide(c, &b.world)
 			if e.decision != nil {
@@ -191,11 +192,15 @@ func (b *Builder) decide(containers []*Container, fresh bool) {
 		drop(e)
 	}
 	b.entries = next
-	if changed {
-		b.byName = slices.DeleteFunc(b.byName, func(e *entry) bool { return e.gone })
-		slices.SortFunc(b.byName, func(x, y *entry) int {
+	if changed || renamed {
+		byName := func(x, y *entry) int {
 			return cmp.Or(cmp.Compare(x.container.Name, y.container.Name), cmp.Compare(x.container.ID, y.container.ID))
-		})
+		}
+		b.byName = slices.DeleteFunc(b.byName, func(e *entry) bool { return e.gone })
+		if renamed {
+			slices.SortFunc(b.byName, byName)
+		}
+		b.byName = mergeSorted(b.byName, added, byName)
 		for i, e := range b.byName {
 			e.rank = i
 		}

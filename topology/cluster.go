@@ -22,6 +22,11 @@ type builtCluster struct {
 	domains   []*domainRoutes // sorted by listener and domain
 	conflicts []Conflict
 	notes     []note
+
+	// alike is one of the members, present or past, where all of them ask for
+	// the same, each container once; nil: they do not.
+	alike  *member
+	oldest *member // the earliest created
 }
 
 // note is a step that belongs into a container's trace and that only the join
@@ -42,6 +47,7 @@ type domainRoutes struct {
 	first            string    // its id
 	routes           []Route
 	askers           [][]string // of each route, the ids behind AskedBy
+	host             *host      // where the Builder found a place for them last
 }
 
 // buildCluster makes the group's cluster. Equal parts of what it was before are
@@ -64,6 +70,9 @@ func buildCluster(g *group, plain *plainCluster, prefix string) *builtCluster {
 			b.check = []HealthCheck{policyCheck(policy)}
 		}
 		b.routes(g.name, policy, g.built)
+		if allAlike(b.members) {
+			b.alike = b.members[0]
+		}
 	}
 	b.join(g)
 	return b
@@ -83,7 +92,10 @@ func newPlainCluster(policy *labels.ClusterPolicy) *plainCluster {
 // moveTo is the cluster with the group's members, which ask for what they did.
 func (b *builtCluster) moveTo(g *group) *builtCluster {
 	c := *b.cluster
-	n := &builtCluster{members: g.members, cluster: &c, check: b.check, domains: b.domains, conflicts: b.conflicts}
+	n := &builtCluster{
+		members: g.members, cluster: &c, check: b.check, domains: b.domains, conflicts: b.conflicts,
+		alike: b.alike, oldest: b.oldest,
+	}
 	defer func() { n.members = nil }()
 	for _, note := range b.notes {
 		if note.lost == "" {
@@ -311,6 +323,7 @@ func (b *builtCluster) routes(name string, policy *labels.ClusterPolicy, prev *b
 			}
 		}
 	}
+	b.oldest = oldest
 	byDomain := map[[2]string]*domainRoutes{}
 	for _, key := range sortedKeys(wishes) {
 		w := wishes[key]

@@ -13,7 +13,8 @@ type groups struct {
 	byName map[string]*group
 	order  []*group // by name; those of the table
 	plain  *plainCluster
-	grown  bool     // order lacks one, or has one too many
+	added  []*group // not in order yet
+	shrunk bool     // order has some that are gone
 	dirty  []*group // to be made again
 	// empty have neither members nor a place in the file: what they keep are
 	// the routes of the members that left.
@@ -32,8 +33,12 @@ type group struct {
 	kept    *keptCluster
 	built   *builtCluster // nil where kept
 	dirty   bool
+	gone    bool
 	// placed are the members that came, or have another address, since built.
 	placed []*member
+	// came and left are the members that built does not have, and has; one that
+	// asks for something else is in both.
+	came, left []*member
 	// asks: what the members ask for is other than built was made from, not
 	// only where they are and how they do.
 	asks bool
@@ -72,7 +77,7 @@ func (gs *groups) of(name string) *group {
 		g = &group{name: name}
 		gs.byName[name] = g
 		gs.empty[g] = struct{}{}
-		gs.grown = true
+		gs.added = append(gs.added, g)
 	}
 	return g
 }
@@ -107,10 +112,14 @@ func (gs *groups) replace(was, now *decision) {
 					g.placed = append(g.placed, m)
 				}
 				g.members[i] = m
-				gs.touch(g, !old.asksLike(m))
+				asks := !old.asksLike(m)
+				if asks {
+					g.came, g.left = append(g.came, m), append(g.left, old)
+				}
+				gs.touch(g, asks)
 			} else {
 				g.members = slices.Insert(g.members, i, m)
-				g.placed = append(g.placed, m)
+				g.placed, g.came = append(g.placed, m), append(g.came, m)
 				gs.touch(g, true)
 			}
 		}
@@ -122,6 +131,7 @@ func (gs *groups) replace(was, now *decision) {
 		g := gs.of(m.service.Cluster)
 		if i, found := slices.BinarySearchFunc(g.members, m, compareMembers); found && g.members[i] == m {
 			g.members = slices.Delete(g.members, i, i+1)
+			g.left = append(g.left, m)
 			gs.touch(g, true)
 		}
 	}
@@ -138,8 +148,13 @@ func compareMembers(a, b *member) int {
 // say in what becomes of its cluster's settings and routes.
 func (m *member) asksLike(o *member) bool {
 	a, b := m.decision.container, o.decision.container
-	return a.Name == b.Name && a.Created.Equal(b.Created) &&
-		slices.EqualFunc(m.claims, o.claims, func(x, y claim) bool { return x.key == y.key && x.rewrite == y.rewrite }) &&
+	return a.Name == b.Name && a.Created.Equal(b.Created) && m.agrees(o)
+}
+
+// agrees reports whether both members ask for the same routes and settings, in
+// the same words.
+func (m *member) agrees(o *member) bool {
+	return slices.EqualFunc(m.claims, o.claims, func(x, y claim) bool { return x.key == y.key && x.rewrite == y.rewrite }) &&
 		(sameSlice(m.service.Settings, o.service.Settings) ||
 			slices.EqualFunc(m.service.Settings, o.service.Settings, func(x, y labels.Setting) bool { return x.Key == y.Key && x.Text == y.Text }))
 }
@@ -202,8 +217,8 @@ func (gs *groups) keep(inc *Incumbents, last *Table) {
 func (gs *groups) remove(g *group) {
 	delete(gs.byName, g.name)
 	delete(gs.empty, g)
-	g.dirty, g.built, g.kept = false, nil, nil
-	gs.grown, gs.moved = true, true
+	g.dirty, g.gone, g.built, g.kept = false, true, nil, nil
+	gs.shrunk, gs.moved = true, true
 }
 
 // cluster is that of the table before; nil: there is none.
@@ -262,7 +277,8 @@ func (k *keptCluster) add(listener, domain, cluster string, r *Route) {
 // build makes the groups again that were touched; all of them where fresh.
 func (gs *groups) build(defaults *labels.ClusterPolicy, prefix string, fresh bool) {
 	todo := gs.dirty
-	if fresh || gs.plain == nil {
+	fresh = fresh || gs.plain == nil
+	if fresh {
 		gs.plain = newPlainCluster(defaults)
 		todo = todo[:0]
 		for _, g := range gs.byName {
@@ -273,26 +289,32 @@ func (gs *groups) build(defaults *labels.ClusterPolicy, prefix string, fresh boo
 	for _, g := range todo {
 		g.dirty = false
 		if len(g.members) == 0 && g.static == nil {
-			g.placed = nil
+			g.placed, g.came, g.left = nil, nil, nil
 			continue // kept, or gone
 		}
 		was := g.built
-		if g.asks {
-			g.built = buildCluster(g, gs.plain, prefix)
-		} else {
+		switch {
+		case !g.asks:
 			g.built = was.moveTo(g)
+		case fresh || was == nil || !was.follows(g):
+			g.built = buildCluster(g, gs.plain, prefix)
+		default:
+			g.built = was.follow(g)
 		}
-		g.asks, g.kept, g.placed = false, nil, nil
+		g.asks, g.kept, g.placed, g.came, g.left = false, nil, nil, nil, nil
 		gs.moved = gs.moved || was == nil || !slices.Equal(was.domains, g.built.domains)
 	}
 	gs.dirty = gs.dirty[:0]
-	if !gs.grown {
-		return
+	gs.sort()
+}
+
+// sort brings order in line with byName.
+func (gs *groups) sort() {
+	isGone := func(g *group) bool { return g.gone }
+	if gs.shrunk {
+		gs.order, gs.added = slices.DeleteFunc(gs.order, isGone), slices.DeleteFunc(gs.added, isGone)
+		gs.shrunk = false
 	}
-	gs.grown = false
-	gs.order = gs.order[:0]
-	for _, g := range gs.byName {
-		gs.order = append(gs.order, g)
-	}
-	slices.SortFunc(gs.order, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
+	gs.order = mergeSorted(gs.order, gs.added, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
+	gs.added = gs.added[:0]
 }

@@ -12,9 +12,9 @@ type hostSet struct {
 	byDomain  map[[2]string]*host
 	order     []*host // by listener and domain
 	build     uint64
-	grown     bool
-	contested bool // some host is
-	changed   bool // some host's routes are other ones than in joined
+	added     []*host // not in order yet
+	contested bool    // some host is
+	changed   bool    // some host's routes are other ones than in joined
 	joined    []Listener
 }
 
@@ -24,8 +24,9 @@ type host struct {
 	domains          []string        // the one
 	now, was         []*domainRoutes // of this Build and of the last, by cluster
 	build            uint64          // that last saw it
-	routes           []Route         // settled and sorted; shared with tables
-	contested        bool            // two clusters asked for one route
+	gone             bool
+	routes           []Route // settled and sorted; shared with tables
+	contested        bool    // two clusters asked for one route
 }
 
 // settle decides who gets the contested routes (label-schema rule 9).
@@ -73,33 +74,41 @@ func (h *hostSet) gather(gs *groups) {
 		if x.build == h.build {
 			return false
 		}
+		x.gone = true
 		delete(h.byDomain, [2]string{x.listener, x.domain})
 		return true
 	})
 	h.changed = h.changed || len(h.order) != before
-	if h.grown {
-		slices.SortFunc(h.order, func(a, b *host) int {
-			return cmp.Or(cmp.Compare(a.listener, b.listener), cmp.Compare(a.domain, b.domain))
-		})
-		h.grown = false
-	}
+	h.order = mergeSorted(h.order, h.added, func(a, b *host) int {
+		return cmp.Or(cmp.Compare(a.listener, b.listener), cmp.Compare(a.domain, b.domain))
+	})
+	h.added = h.added[:0]
 }
 
 // add takes a cluster's routes on one domain. Clusters come sorted by name.
 func (h *hostSet) add(d *domainRoutes) {
-	at := [2]string{d.listener, d.domain}
-	x := h.byDomain[at]
-	if x == nil {
-		x = &host{listener: d.listener, domain: d.domain, domains: []string{d.domain}}
-		h.byDomain[at] = x
-		h.order = append(h.order, x)
-		h.grown = true
+	x := d.host
+	if x == nil || x.gone {
+		x = h.of(d.listener, d.domain)
+		d.host = x
 	}
 	if x.build != h.build {
 		x.build = h.build
 		x.now, x.was = x.was[:0], x.now
 	}
 	x.now = append(x.now, d)
+}
+
+// of returns the host of that name, made if need be.
+func (h *hostSet) of(listener, domain string) *host {
+	at := [2]string{listener, domain}
+	x := h.byDomain[at]
+	if x == nil {
+		x = &host{listener: listener, domain: domain, domains: []string{domain}}
+		h.byDomain[at] = x
+		h.added = append(h.added, x)
+	}
+	return x
 }
 
 // heldRoutes is which cluster holds each route of labels, by the route's key.
