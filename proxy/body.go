@@ -19,6 +19,7 @@ type upload struct {
 	whole   bool          // the request has been sent to its end
 	out     *buffer       // its owner: whoever sends
 	asks    bool          // out is the whole request, and goes out with the wait for the answer
+	slow    bool          // one of the two peers is: no pipe for it; its sender's
 
 	// mu orders who limits the endpoint's time: while the body is going up it
 	// is its sender, and each piece gives it more; then the response's head
@@ -38,7 +39,7 @@ func (ex *exchange) sendRequest(up *upConn) error {
 	u := &ex.body
 	u.whole = false
 	u.last.Store(false)
-	u.headSeen = false
+	u.headSeen, u.slow = false, false
 	if ex.req.body == bodyNone {
 		up.arm(ex.headLimit(ex.sentAt))
 	} else {

@@ -56,8 +56,6 @@ func logical(connect time.Duration, answer ...netip.AddrPort) func(*topology.Clu
 	}
 }
 
-const getClose = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
 func TestLogicalDNSConnectsToWhoAnswers(t *testing.T) {
 	b := wire.Listen(t, wire.Answer(ok200))
 	for _, test := range []struct {

@@ -365,22 +365,6 @@ func (h *h1stream) writeBoth(p []byte) error {
 	return err
 }
 
-// splice moves n octets of the response's body from the endpoint without their
-// passing through our memory.
-func (h *h1stream) splice(up *upConn, n int64) (int64, error) {
-	if err := h.flush(); err != nil {
-		return 0, errClientWrite
-	}
-	if !h.uploading {
-		h.c.arm(h.c.streamIdle)
-	}
-	m, err := h.c.tcp.ReadFrom(&io.LimitedReader{R: up.tcp, N: n})
-	h.out64 += m
-	h.respLeft -= m
-	h.c.ln.counters.tx.Add(uint64(m))
-	return m, err
-}
-
 // canSplice: only octets that are framed by a length can pass unseen.
 func (h *h1stream) canSplice() bool { return h.respBody == bodyLength }
 

@@ -73,6 +73,9 @@ func newRig(tb testing.TB, s setup, backends ...netip.AddrPort) *rig {
 	if s.cluster != nil {
 		s.cluster(&c)
 	}
+	if c.Hold > 0 && c.HoldMax == 0 {
+		c.HoldMax = 4096
+	}
 	route := topology.Route{
 		Key:      "default|*|prefix:/",
 		Match:    topology.Match{Path: topology.PathSpec{Kind: topology.PathRawPrefix, Text: "/"}},

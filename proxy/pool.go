@@ -42,6 +42,7 @@ type Pools struct {
 	o       PoolOptions
 	clk     *clock
 	watch   *watcher
+	pipes   pipes
 	dialer  net.Dialer
 	mu      sync.Mutex
 	pools   map[*pool]struct{}
@@ -85,6 +86,8 @@ func (p *Pools) Close() {
 	}
 	p.watch.close()
 	p.clk.close()
+	p.pipes.trim() // twice: what has been in use since the last one
+	p.pipes.trim()
 }
 
 func (p *Pools) all() []*pool {
@@ -113,6 +116,7 @@ func (p *Pools) sweep() {
 		for _, pl := range p.all() {
 			pl.expire(p.clk.now())
 		}
+		p.pipes.trim()
 		if left.due(p.parks.Load(), time.Now()) {
 			debug.FreeOSMemory()
 		}

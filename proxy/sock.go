@@ -27,8 +27,9 @@ type sock struct {
 	// deadline is on the clock's coarse time; 0: none; fired: the clock has
 	// seen it pass and has cut, or is about to cut, the connection off.
 	deadline atomic.Int64
-	exact    atomic.Bool // a deadline of the connection itself is set: until
-	until    time.Time   // written by who arms
+	exact    atomic.Bool  // a deadline of the connection itself is set
+	limit    atomic.Int64 // what arm was told last
+	unacked  atomic.Int64 // octets that the peer had not taken when a write had to wait
 	mu       sync.Mutex
 	aborted  atomic.Bool
 	closed   bool // guarded by mu
@@ -71,14 +72,14 @@ func (s *sock) init(tcp *net.TCPConn, clk *clock, t timed) error {
 // arm limits what follows to d from now; 0: no limit.
 func (s *sock) arm(d time.Duration) {
 	s.disarm()
+	s.limit.Store(int64(d))
 	switch {
 	case d <= 0:
 	case d < exactBelow:
 		s.exact.Store(true)
-		s.until = time.Now().Add(d)
 		s.mu.Lock()
 		if !s.aborted.Load() { // that is for good
-			_ = s.tcp.SetDeadline(s.until) // fails on a closed connection, which the next call reports
+			_ = s.tcp.SetDeadline(time.Now().Add(d)) // fails on a closed connection, which the next call reports
 		}
 		s.mu.Unlock()
 	default:
@@ -104,9 +105,41 @@ func (s *sock) disarm() {
 	s.mu.Unlock()
 }
 
-// timedOut reports whether the limit that arm set has passed.
-func (s *sock) timedOut() bool {
-	return s.deadline.Load() == fired || s.exact.Load() && time.Now().After(s.until)
+// blocked notes that a write has to wait, after some of it has gone or nothing.
+// Where some has, the limit begins anew: a peer that takes its time is not idle.
+func (s *sock) blocked(fd uintptr, some bool) {
+	s.unacked.Store(sysUnacked(fd))
+	if some {
+		s.extend()
+	}
+}
+
+// taking reports whether the peer has taken anything since blocked was called, or
+// since taking was. A socket takes nothing more until a third of its buffer,
+// which may have grown to megabytes, is free: a slow peer may need longer than
+// any limit for that. Called where a limit has passed; s.mu is held.
+func (s *sock) taking() bool {
+	before := s.unacked.Load()
+	if before <= 0 || s.closed || s.aborted.Load() {
+		return false
+	}
+	now := int64(-1)
+	_ = s.raw.Control(func(fd uintptr) { now = sysUnacked(fd) }) // fails where it is closed
+	return now >= 0 && now < before && s.unacked.CompareAndSwap(before, now)
+}
+
+// extend begins the limit anew, if there is one that has not passed.
+func (s *sock) extend() {
+	d := time.Duration(s.limit.Load())
+	if old := s.deadline.Load(); old > 0 {
+		s.deadline.CompareAndSwap(old, s.clk.now()+int64(d))
+		return
+	}
+	s.mu.Lock()
+	if s.exact.Load() && !s.aborted.Load() {
+		_ = s.tcp.SetDeadline(time.Now().Add(d))
+	}
+	s.mu.Unlock()
 }
 
 // tick cuts the connection off where its deadline has passed.
@@ -116,7 +149,9 @@ func (s *sock) tick(now int64) {
 		return
 	}
 	s.mu.Lock()
-	if s.deadline.CompareAndSwap(d, fired) {
+	if s.taking() {
+		s.deadline.CompareAndSwap(d, now+s.limit.Load())
+	} else if s.deadline.CompareAndSwap(d, fired) {
 		_ = s.tcp.SetDeadline(longAgo)
 	}
 	s.mu.Unlock()
@@ -277,6 +312,7 @@ func (s *sock) write(p []byte) error {
 	s.writing, s.writeErr = p, nil
 	err := s.raw.Write(s.writeFn)
 	s.writing = nil
+	s.unacked.Store(0)
 	if err != nil {
 		return err
 	}
@@ -292,6 +328,7 @@ func (s *sock) writeBoth(a, b []byte) error {
 	s.writing, s.second, s.writeErr = a, b, nil
 	err := s.raw.Write(s.bothFn)
 	s.writing, s.second = nil, nil
+	s.unacked.Store(0)
 	if err != nil {
 		return err
 	}
@@ -299,6 +336,7 @@ func (s *sock) writeBoth(a, b []byte) error {
 }
 
 func (s *sock) tryWrite(fd uintptr) bool {
+	before := len(s.writing)
 	for len(s.writing) > 0 {
 		n, err := sysWrite(fd, s.writing)
 		switch {
@@ -306,6 +344,7 @@ func (s *sock) tryWrite(fd uintptr) bool {
 			s.writing = s.writing[n:]
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
+			s.blocked(fd, len(s.writing) < before)
 			return false
 		default:
 			s.writeErr = os.NewSyscallError("write", err)

@@ -2,80 +2,159 @@ package proxy
 
 import (
 	"io"
+	"sync"
 	"time"
 )
 
-// Large bodies pass through a pipe in the kernel (splice(2), by the runtime's
-// TCPConn.ReadFrom) and not through our memory. Elsewhere than on Linux that is
-// a copy by another name.
+// Large bodies pass through a pipe in the kernel (splice(2)) and not through our
+// memory. Elsewhere than on Linux they are copied. Not by the library's
+// TCPConn.ReadFrom: it moves a whole piece or fails, so that time limits do not
+// see the octets move, and does not say which side has failed or how much is
+// lost in its pipe.
 const (
 	// spliceMin: below this a copy is cheaper than the pipe.
 	spliceMin = 128 << 10
-	// splicePiece is how much goes at once: between pieces the idle timeouts
-	// and byte counters move.
-	splicePiece = 256 << 10
-	// maxPipes bounds the pipes of the process. The kernel gives a user 64 MiB
-	// of pipe buffers, that is 63 pipes of 1 MiB; later ones have 8 KiB and are
-	// slower than copying (facts/performance.md).
-	maxPipes = 48
+	// pipeSize is how much goes at once.
+	pipeSize = 256 << 10
+	// maxPipes bounds the pipes of a Pools. The kernel gives a user 64 MiB of
+	// pipe buffers; who has more gets pipes of 8 KiB, which are slower than
+	// copying (facts/performance.md).
+	maxPipes = 192
+	// spliceSlow: where a pipe's filling and emptying takes longer than this, a
+	// peer is slow, and the rest is copied: others have more use for the pipe.
+	spliceSlow = time.Second
 )
 
-// pipes counts those in use by all servers of the process, as the kernel does.
-var pipes = make(pipeBudget, maxPipes)
+// pipes are those that are not in use, last in first out.
+type pipes struct {
+	mu    sync.Mutex
+	idle  []*pipe
+	made  int // in use or idle
+	spare int // how many have been idle since the last trim
+}
 
-type pipeBudget chan struct{}
+// get returns a pipe, or nil: there is none to be had, so copy.
+func (s *pipes) get() *pipe {
+	s.mu.Lock()
+	if n := len(s.idle); n > 0 {
+		p := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		s.spare = min(s.spare, n-1)
+		s.mu.Unlock()
+		return p
+	}
+	if s.made == maxPipes {
+		s.mu.Unlock()
+		return nil
+	}
+	s.made++
+	s.mu.Unlock()
+	p := newPipe()
+	if p == nil {
+		s.forget(1)
+	}
+	return p
+}
 
-func (p pipeBudget) take() bool {
-	select {
-	case p <- struct{}{}:
-		return true
-	default:
-		return false
+// put gives a pipe back. One with octets in it, which belong to nobody any more,
+// is closed.
+func (s *pipes) put(p *pipe) {
+	if p.n > 0 {
+		p.close()
+		s.forget(1)
+		return
+	}
+	s.mu.Lock()
+	s.idle = append(s.idle, p)
+	s.mu.Unlock()
+}
+
+func (s *pipes) forget(n int) {
+	s.mu.Lock()
+	s.made -= n
+	s.mu.Unlock()
+}
+
+// trim closes those that have not been needed since the last trim.
+func (s *pipes) trim() {
+	s.mu.Lock()
+	old := append([]*pipe(nil), s.idle[:s.spare]...)
+	s.idle = append(s.idle[:0], s.idle[s.spare:]...)
+	s.spare = len(s.idle)
+	s.made -= len(old)
+	s.mu.Unlock()
+	for _, p := range old {
+		p.close()
 	}
 }
 
-func (p pipeBudget) give() { <-p }
-
-// splice moves up to n octets of a response's body.
+// splice moves what comes of a response's body, n octets being left of it. 0 and
+// nil: there is no pipe. Where it was slow, ex.slow is set, and the rest is
+// better copied.
 func (ex *exchange) splice(up *upConn, idle time.Duration, n int64) (int64, error) {
+	s := &up.pool.pools.pipes
+	p := s.get()
+	if p == nil {
+		return 0, nil
+	}
+	defer s.put(p)
+	if err := ex.stream.flush(); err != nil {
+		return 0, ex.clientWrite(err)
+	}
 	up.release()
 	up.arm(ex.remaining(idle))
-	m, err := ex.stream.splice(up, n)
-	switch {
-	case err == errClientWrite:
-		return m, err
-	case err == nil && m < n:
-		return m, io.ErrUnexpectedEOF
-	case err == nil || isTimeout(err):
-		return m, err
-	case up.peekAlive():
-		return m, errClientWrite // the endpoint's side is well
+	began := time.Now()
+	m, err := p.fill(&up.sock, n)
+	if err != nil {
+		return 0, err
 	}
-	return m, err
+	if err := ex.stream.sendPipe(p); err != nil {
+		return 0, ex.clientWrite(err)
+	}
+	ex.slow = time.Since(began) > spliceSlow
+	return m, nil
 }
 
-// spliceUpload moves what is left of a long request body, from the goroutine
-// that uploads it. Nothing of it can be sent again, not even what an error
-// leaves in the pipe, where it is lost: so the beginning of the body is copied,
-// until more of it has come than a retry could send again. nil: what is still
-// to come, if anything, is copied.
+// spliceUpload moves what comes of a long request body, from the goroutine that
+// uploads it. Nothing of it can be sent again: so the beginning of the body is
+// copied, until more of it has come than a retry could send again. nil: what is
+// still to come, if anything, is copied.
 func (ex *exchange) spliceUpload(up *upConn) error {
-	for !ex.replayed && pipes.take() {
-		ex.body.limit(up, ex.streamLimit)
-		err := ex.flushOut(up)
-		var n int64
-		if err == nil {
-			n, err = ex.stream.spliceRequest(up, splicePiece)
-		}
-		pipes.give()
-		if err != nil || n == 0 {
+	if ex.replayed || ex.body.slow {
+		return nil
+	}
+	s := &up.pool.pools.pipes
+	p := s.get()
+	if p == nil {
+		return nil
+	}
+	defer func() { s.put(p) }()
+	ex.body.limit(up, ex.streamLimit)
+	if err := ex.flushOut(up); err != nil {
+		return err
+	}
+	for !ex.body.slow {
+		began := time.Now()
+		n, err := ex.stream.readPipe(p)
+		if err != nil {
+			// The client's fault, or ours to stop: the endpoint must not be
+			// waited for.
+			up.abort()
 			return err
 		}
+		if n == 0 {
+			return nil
+		}
+		ex.body.limit(up, ex.streamLimit)
+		if err := p.drain(&up.sock); err != nil {
+			return err // the endpoint's: the exchange sees it when it reads
+		}
+		ex.body.slow = time.Since(began) > spliceSlow
 	}
 	return nil
 }
 
-func (h *h1stream) spliceRequest(up *upConn, n int64) (int64, error) {
+func (h *h1stream) readPipe(p *pipe) (int64, error) {
 	if h.req.body != bodyLength || h.left < spliceMin || len(h.c.unread()) > 0 || h.err != nil || h.interrupted.Load() {
 		return 0, nil
 	}
@@ -83,30 +162,37 @@ func (h *h1stream) spliceRequest(up *upConn, n int64) (int64, error) {
 	if h.interrupted.Load() { // and arm may have undone what that did
 		return 0, errInterrupted
 	}
-	n = min(n, h.left)
-	m, err := up.tcp.ReadFrom(&io.LimitedReader{R: h.c.tcp, N: n})
-	h.left -= m
-	h.got += m
-	h.ended = h.left == 0
-	h.c.ln.counters.rx.Add(uint64(m))
-	if err == nil && m == n {
-		return m, nil
-	}
-	h.lost = true
+	n, err := p.fill(&h.c.sock, h.left)
 	switch {
-	case h.interrupted.Load():
-		return m, errInterrupted
 	case err == nil:
-		err = h.fail(io.ErrUnexpectedEOF)
-	case isTimeout(err) && h.c.timedOut():
-		h.late = h.whole
-		err = h.fail(err)
-	case !h.c.peekAlive():
-		err = h.fail(io.ErrUnexpectedEOF)
+	case h.interrupted.Load():
+		return 0, errInterrupted
+	case err == io.EOF:
+		return 0, h.fail(io.ErrUnexpectedEOF)
 	default:
-		return m, err // the endpoint's: the exchange sees it when it reads
+		h.late = h.whole && isTimeout(err)
+		return 0, h.fail(err)
 	}
-	// The client's fault: the endpoint must not be waited for.
-	up.abort()
-	return m, err
+	h.left -= n
+	h.got += n
+	h.ended = h.left == 0
+	h.c.ln.counters.rx.Add(uint64(n))
+	return n, nil
+}
+
+// sendPipe sends the octets in p as the response's body. What was sent before it
+// has been flushed.
+func (h *h1stream) sendPipe(p *pipe) error {
+	if !h.uploading {
+		h.c.arm(h.c.streamIdle)
+	}
+	n := int64(p.n)
+	h.out64 += n
+	h.respLeft -= n
+	h.c.ln.counters.tx.Add(uint64(n))
+	err := p.drain(&h.c.sock)
+	if err != nil {
+		h.close = true
+	}
+	return err
 }

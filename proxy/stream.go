@@ -26,9 +26,9 @@ type stream interface {
 	beginUpload()
 	endUpload()
 	interruptBody()
-	// spliceRequest moves up to n octets of the request's body directly to the
-	// endpoint's connection; 0 and nil: that cannot be done.
-	spliceRequest(up *upConn, n int64) (int64, error)
+	// readPipe moves octets of the request's body into p; 0 and nil: that
+	// cannot be done, or not any more.
+	readPipe(p *pipe) (int64, error)
 	// closeAfter ends the client's connection with this exchange.
 	closeAfter()
 	// resume lets a response be written after a time limit has struck.
@@ -45,9 +45,9 @@ type stream interface {
 	// sendBody sends or keeps a piece of the body until flush.
 	sendBody(p []byte) error
 	flush() error
-	// splice moves n octets of body directly from the endpoint's connection,
-	// where canSplice says that it can.
-	splice(up *upConn, n int64) (int64, error)
+	// sendPipe sends the octets in p, after a flush, where canSplice says that
+	// it can.
+	sendPipe(p *pipe) error
 	canSplice() bool
 	// endBody ends the response, with trailers as whole field lines.
 	endBody(trailers []byte) error

@@ -60,6 +60,7 @@ func setIovec(v *iovec, a, b []byte) {
 // tryWriteBoth writes what is left of writing and second, with one call where
 // the socket takes it.
 func (s *sock) tryWriteBoth(fd uintptr) bool {
+	before := len(s.writing)
 	for s.second != nil {
 		setIovec(&s.iov, s.writing, s.second)
 		n, err := sysWritev(fd, &s.iov)
@@ -72,6 +73,7 @@ func (s *sock) tryWriteBoth(fd uintptr) bool {
 			s.writing, s.second = s.second[n-len(s.writing):], nil
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
+			s.blocked(fd, len(s.writing) < before)
 			return false
 		default:
 			s.writeErr = os.NewSyscallError("writev", err)
@@ -79,4 +81,13 @@ func (s *sock) tryWriteBoth(fd uintptr) bool {
 		}
 	}
 	return s.tryWrite(fd)
+}
+
+// sysUnacked is how many octets were written that the peer has not acknowledged.
+func sysUnacked(fd uintptr) int64 {
+	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+	if err != nil {
+		return -1
+	}
+	return int64(n)
 }

@@ -27,3 +27,5 @@ func sysPeek(fd uintptr) error {
 	_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err
 }
+
+func sysUnacked(uintptr) int64 { return -1 } // not known

@@ -296,18 +296,20 @@ func (ex *exchange) idledOut() {
 func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
 	r := &ex.resp
 	idle := ex.idleLimit()
+	ex.slow = false
 	switch r.body {
 	case bodyLength:
 		for left := r.length; left > 0; {
 			if len(up.unread()) == 0 {
-				if left >= spliceMin && ex.stream.canSplice() && pipes.take() {
-					n, err := ex.splice(up, idle, min(left, splicePiece))
-					pipes.give()
+				if left >= spliceMin && !ex.slow && ex.stream.canSplice() {
+					n, err := ex.splice(up, idle, left)
 					if err != nil {
 						return nil, err
 					}
-					left -= n
-					continue
+					if n > 0 {
+						left -= n
+						continue
+					}
 				}
 				if err := ex.more(up, idle, left); err != nil {
 					return nil, err
