@@ -24,9 +24,9 @@ const (
 	// settle is how long the file must be left alone before it is read: an
 	// editor truncates, writes, renames and touches.
 	settle = 50 * time.Millisecond
-	// lookAgain is how often the file is looked at without an event: some
-	// mounts tell of no change.
-	lookAgain = 10 * time.Second
+	// lookAgain is how often it is asked for the file's time, size and inode:
+	// some mounts tell of no change.
+	lookAgain = time.Second
 	// maxFile bounds what is read.
 	maxFile = 16 << 20
 )
@@ -48,6 +48,7 @@ type Source struct {
 	// Of Run's goroutine alone.
 	seen    []byte // the content that was judged last, good or bad
 	missing string // why it could not be read; empty: it could
+	looked  os.FileInfo
 }
 
 // Status is how the file does.
@@ -140,11 +141,26 @@ func (s *Source) Run(ctx context.Context) error {
 		case <-quiet.C:
 			s.check(false)
 		case <-again.C:
-			s.check(false)
+			if s.touched() {
+				quiet.Reset(settle)
+			}
 		case <-s.reload:
 			s.check(true)
 		}
 	}
+}
+
+// touched reports whether the file is another one than at the last call, or may
+// have been written.
+func (s *Source) touched() bool {
+	now, err := os.Stat(s.path)
+	if err != nil {
+		s.looked = nil
+		return s.missing == ""
+	}
+	was := s.looked
+	s.looked = now
+	return was == nil || !os.SameFile(was, now) || was.Size() != now.Size() || !was.ModTime().Equal(now.ModTime())
 }
 
 // check reads the file and takes it in where it is new and good. asked: say so

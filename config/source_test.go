@@ -263,6 +263,37 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// Where a mount tells of no change, a look at the file does.
+func TestTouched(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "envoy.yaml")
+	write(t, path, oneCluster("a"))
+	s, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.touched() // it may have been written since Open
+	for _, step := range []struct {
+		what string
+		do   func() error
+		want bool
+	}{
+		{"nothing", func() error { return nil }, false},
+		{"a write", func() error { return os.WriteFile(path, []byte(oneCluster("longer")), 0o600) }, true},
+		{"nothing again", func() error { return nil }, false},
+		{"the same size, another time", func() error { return os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)) }, true},
+		{"removed", func() error { return os.Remove(path) }, true},
+		{"back", func() error { return os.WriteFile(path, []byte(oneCluster("longer")), 0o600) }, true},
+		{"nothing at last", func() error { return nil }, false},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.touched(); got != step.want {
+			t.Errorf("%s: touched is %t", step.what, got)
+		}
+	}
+}
+
 func TestWatchedPaths(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
