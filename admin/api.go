@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dockerlb/dockerlb/balancer"
+	"github.com/dockerlb/dockerlb/config"
 	"github.com/dockerlb/dockerlb/topology"
 )
 
@@ -17,10 +18,11 @@ import (
 // Status is in every answer: how whole the picture is, and what people must
 // know beneath any list.
 type Status struct {
-	Generation uint64   `json:"generation"` // of the table
-	State      string   `json:"state"`      // LIVE, INITIALIZING, DRAINING
-	Reason     string   `json:"reason,omitempty"`
-	Engines    []Engine `json:"engines"`
+	Generation uint64     `json:"generation"` // of the table
+	State      string     `json:"state"`      // LIVE, INITIALIZING, DRAINING
+	Reason     string     `json:"reason,omitempty"`
+	Engines    []Engine   `json:"engines"`
+	File       *FileState `json:"file,omitempty"` // nil: none was given
 	// NotRouted are the labelled containers without an endpoint that takes
 	// traffic by discovery's decision, and why.
 	NotRouted []NotRouted `json:"not_routed"`
@@ -38,6 +40,28 @@ type Engine struct {
 	LastEvent  *time.Time `json:"last_event,omitempty"`
 	LastList   *time.Time `json:"last_list,omitempty"`
 	Error      string     `json:"error,omitempty"`
+}
+
+// FileState is how the configuration file does. The value that was loaded last
+// stays in force while a newer version has errors; /lb/v1/file lists them.
+type FileState struct {
+	Path     string     `json:"path"`
+	LoadedAt time.Time  `json:"loaded_at"`
+	FailedAt *time.Time `json:"failed_at,omitempty"`
+	Errors   int        `json:"errors"`
+	Error    string     `json:"error,omitempty"` // the first
+}
+
+func fileState(f File) *FileState {
+	if f == nil {
+		return nil
+	}
+	st := f.Status()
+	out := &FileState{Path: st.Path, LoadedAt: st.LoadedAt, FailedAt: when(st.FailedAt)}
+	if all := config.All(st.Err); len(all) > 0 {
+		out.Errors, out.Error = len(all), all[0].Error()
+	}
+	return out
 }
 
 type NotRouted struct {
@@ -220,6 +244,7 @@ func (s *Server) status() Status {
 	state, reason := s.state()
 	st := Status{
 		State: state.String(), Reason: reason,
+		File:    fileState(s.o.File),
 		Engines: []Engine{}, NotRouted: []NotRouted{}, Problems: []Problem{}, Conflicts: []Conflict{},
 	}
 	if s.o.Docker != nil {

@@ -110,6 +110,7 @@ type dump struct {
 	table   *topology.Table
 	file    *bootstrapv3.Bootstrap
 	updated *timestamppb.Timestamp // of the file, or the start
+	built   *timestamppb.Timestamp // of the table
 	version string
 	names   func(string) bool
 }
@@ -118,6 +119,10 @@ func (s *Server) newDump(names func(string) bool) (*dump, error) {
 	d := &dump{names: names, updated: timestamppb.New(s.o.Start), table: &topology.Table{}}
 	if t := s.o.Table(); t != nil {
 		d.table = t
+	}
+	d.built = d.updated
+	if !d.table.At.IsZero() {
+		d.built = timestamppb.New(d.table.At)
 	}
 	d.version = strconv.FormatUint(d.table.Generation, 10)
 	if s.o.File == nil {
@@ -146,7 +151,7 @@ func (d *dump) clusters() proto.Message {
 	for _, c := range d.table.Clusters {
 		if c.Source != topology.FromFile && d.names(c.Name) {
 			out.DynamicActiveClusters = append(out.DynamicActiveClusters, &adminv3.ClustersConfigDump_DynamicCluster{
-				VersionInfo: d.version, Cluster: packed(config.Cluster(config.Labelled(c))),
+				VersionInfo: d.version, Cluster: packed(config.Cluster(config.Labelled(c))), LastUpdated: d.built,
 			})
 		}
 	}
@@ -164,7 +169,7 @@ func (d *dump) endpoints() proto.Message {
 		if c.Source == topology.FromFile {
 			out.StaticEndpointConfigs = append(out.StaticEndpointConfigs, &adminv3.EndpointsConfigDump_StaticEndpointConfig{EndpointConfig: a, LastUpdated: d.updated})
 		} else {
-			out.DynamicEndpointConfigs = append(out.DynamicEndpointConfigs, &adminv3.EndpointsConfigDump_DynamicEndpointConfig{VersionInfo: d.version, EndpointConfig: a})
+			out.DynamicEndpointConfigs = append(out.DynamicEndpointConfigs, &adminv3.EndpointsConfigDump_DynamicEndpointConfig{VersionInfo: d.version, EndpointConfig: a, LastUpdated: d.built})
 		}
 	}
 	return out
@@ -186,7 +191,7 @@ func (d *dump) listeners() proto.Message {
 		out.DynamicListeners = append(out.DynamicListeners, &adminv3.ListenersConfigDump_DynamicListener{
 			Name: valid(l.Name),
 			ActiveState: &adminv3.ListenersConfigDump_DynamicListenerState{
-				VersionInfo: d.version, Listener: packed(config.Listener(l)),
+				VersionInfo: d.version, Listener: packed(config.Listener(l)), LastUpdated: d.built,
 			},
 		})
 	}
@@ -211,7 +216,7 @@ func (d *dump) routes() proto.Message {
 		}
 		if name := "labels/" + l.Name; len(hosts) > 0 && d.names(name) {
 			out.DynamicRouteConfigs = append(out.DynamicRouteConfigs, &adminv3.RoutesConfigDump_DynamicRouteConfig{
-				VersionInfo: d.version, RouteConfig: packed(config.Routes(l, name, hosts)),
+				VersionInfo: d.version, RouteConfig: packed(config.Routes(l, name, hosts)), LastUpdated: d.built,
 			})
 		}
 	}

@@ -38,7 +38,7 @@ func withFile(t *testing.T, o *Options) *fakeFile {
 	}
 	file := &fakeFile{static: *static, status: config.Status{Path: static.Path, Generation: 1, LoadedAt: static.LoadedAt}}
 	o.File = file
-	inputs := topology.Inputs{Generation: 9, Static: *static}
+	inputs := topology.Inputs{Generation: 9, At: time.Unix(1800000000, 0), Static: *static}
 	inputs.Defaults.Listeners = []topology.Listener{{Name: "other", Address: netip.MustParseAddrPort("0.0.0.0:10001"), Source: topology.FromDefault}}
 	table := topology.Build(inputs)
 	table.Clusters = append(table.Clusters, &topology.Cluster{
@@ -112,6 +112,17 @@ func TestConfigDumpLoadsAgain(t *testing.T) {
 	}
 	if len(listeners.GetStaticListeners()) != 1 || len(listeners.GetDynamicListeners()) != 1 {
 		t.Fatalf("listeners %v", listeners)
+	}
+
+	for what, at := range map[string]int64{
+		"cluster":  clusters.GetDynamicActiveClusters()[0].GetLastUpdated().GetSeconds(),
+		"endpoint": endpoints.GetDynamicEndpointConfigs()[0].GetLastUpdated().GetSeconds(),
+		"routes":   routes.GetDynamicRouteConfigs()[0].GetLastUpdated().GetSeconds(),
+		"listener": listeners.GetDynamicListeners()[0].GetActiveState().GetLastUpdated().GetSeconds(),
+	} {
+		if at != 1800000000 {
+			t.Errorf("dynamic %s: last updated %d", what, at)
+		}
 	}
 
 	whole := &bootstrapv3.Bootstrap{StaticResources: &bootstrapv3.Bootstrap_StaticResources{
@@ -204,5 +215,27 @@ func TestFileStatus(t *testing.T) {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no %s in %s", want, w.Body)
 		}
+	}
+}
+
+// What alerts and lists read: the file's age, and what is wrong with its newest
+// version.
+func TestFileState(t *testing.T) {
+	s, _ := newServer(t, func(o *Options) {
+		f := withFile(t, o)
+		f.status.Path, f.status.LoadedAt, f.status.FailedAt = "envoy.yaml", time.Now().Add(-3*time.Minute), time.Now()
+		f.status.Err = config.Errors{{Line: 3, Path: "a.b", Reason: "unknown field"}, {Reason: "x"}}
+	})
+	st := s.status().File
+	if st == nil || st.Path != "envoy.yaml" || st.Errors != 2 || st.Error != "line 3: a.b: unknown field" || st.FailedAt == nil {
+		t.Errorf("state %+v", st)
+	}
+	text := ask(t, s, http.MethodGet, "/stats/prometheus", nil).Body.String()
+	if !strings.Contains(text, "\ndockerlb_file_errors 2\n") || !strings.Contains(text, "\ndockerlb_file_age_seconds 18") {
+		t.Errorf("metrics:\n%s", text)
+	}
+	without, _ := newServer(t, nil)
+	if st := without.status().File; st != nil {
+		t.Errorf("without a file: %+v", st)
 	}
 }

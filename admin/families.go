@@ -10,6 +10,7 @@ import (
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 
 	"github.com/dockerlb/dockerlb/balancer"
+	"github.com/dockerlb/dockerlb/config"
 	"github.com/dockerlb/dockerlb/labels"
 	"github.com/dockerlb/dockerlb/topology"
 )
@@ -30,6 +31,7 @@ type reading struct {
 	engines   []topology.EngineStatus
 	dns       DNSStatus
 	table     *topology.Table
+	file      *config.Status // nil: no file was given
 	joins     *JoinHistogram
 	state     adminv3.ServerInfo_State
 	uptime    time.Duration
@@ -53,6 +55,10 @@ func (s *Server) read() *reading {
 	}
 	if s.o.Table != nil {
 		r.table = s.o.Table()
+	}
+	if s.o.File != nil {
+		st := s.o.File.Status()
+		r.file = &st
 	}
 	return r
 }
@@ -173,6 +179,14 @@ func ofDNS(name string, k kind, help string, value func(*DNSStatus) float64) fam
 	return family{"dockerlb.dns_" + name, k, help, nil, func(r *reading, emit emit) {
 		if len(r.dns.Servers) > 0 {
 			emit(value(&r.dns))
+		}
+	}}
+}
+
+func ofFile(name, help string, value func(*config.Status, *reading) float64) family {
+	return family{"dockerlb.file_" + name, gauge, help, nil, func(r *reading, emit emit) {
+		if r.file != nil {
+			emit(value(r.file, r))
 		}
 	}}
 }
@@ -301,6 +315,13 @@ var families = []family{
 	ofDNS("names_failing", gauge, "Names whose last query failed; their last good answer stays in force.", func(d *DNSStatus) float64 { return float64(d.Failing) }),
 	ofDNS("queries_total", counter, "Queries.", func(d *DNSStatus) float64 { return float64(d.Queries) }),
 	ofDNS("failures_total", counter, "Queries without an answer.", func(d *DNSStatus) float64 { return float64(d.Failures) }),
+
+	ofFile("age_seconds", "Seconds since the configuration that is in force was loaded.", func(f *config.Status, r *reading) float64 {
+		return r.now.Sub(f.LoadedAt).Seconds()
+	}),
+	ofFile("errors", "What is wrong with the newest version of the configuration file; 0: it is in force.", func(f *config.Status, _ *reading) float64 {
+		return float64(len(config.All(f.Err)))
+	}),
 
 	ofServer("dockerlb.table_generation", gauge, "Generation of the table in force.", func(r *reading) float64 { return float64(generation(r.table)) }),
 	{"dockerlb.containers.$", gauge, "Labelled containers, by where they ended up.", []string{"verdict"}, func(r *reading, emit emit) {

@@ -230,6 +230,7 @@ func (c *Control) takeAnswers() {
 func (c *Control) build() *topology.Table {
 	return c.builder.Build(topology.Inputs{
 		Generation: c.table.Generation + 1,
+		At:         time.Now(),
 		Membership: c.membership,
 		Answers:    c.answers,
 		Static:     c.static,

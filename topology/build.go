@@ -57,7 +57,7 @@ func (b *Builder) Build(in Inputs) *Table {
 	b.groups.keep(&in.Incumbents, b.last)
 	b.groups.build(&b.policy, b.world.prefix, fresh)
 
-	t := &Table{Generation: in.Generation, Clusters: make([]*Cluster, 0, len(b.groups.order))}
+	t := &Table{Generation: in.Generation, At: in.At, Clusters: make([]*Cluster, 0, len(b.groups.order))}
 	var notes []note
 	for _, g := range b.groups.order {
 		t.Clusters = append(t.Clusters, g.cluster())

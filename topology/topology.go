@@ -10,11 +10,16 @@
 // one stays in force.
 package topology
 
-import "github.com/dockerlb/dockerlb/labels"
+import (
+	"time"
+
+	"github.com/dockerlb/dockerlb/labels"
+)
 
 // Inputs is all that Build looks at.
 type Inputs struct {
-	Generation uint64 // of the Table to be built
+	Generation uint64    // of the Table to be built
+	At         time.Time // of now
 	Membership Membership
 	Answers    Answers
 	Static     Static
@@ -49,6 +54,7 @@ type Incumbents struct {
 // Table is what is to be: the join of all sources, in full.
 type Table struct {
 	Generation uint64
+	At         time.Time  // when it was built; zero: not said
 	Listeners  []Listener // sorted by name; each carries its routes
 	Clusters   []*Cluster // sorted by name; an unchanged one is the same pointer
 	Traces     []*Trace   // one per labelled container, sorted by container name

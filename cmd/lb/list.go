@@ -207,6 +207,9 @@ func writeNotes(w io.Writer, st admin.Status) {
 			fmt.Fprintf(w, "\nnot connected to %s%s\nwhat was known last stays in force\n", e.Name, text)
 		}
 	}
+	if f := st.File; f != nil {
+		fmt.Fprintf(w, "\n%s\n", fileLine(f, time.Now()))
+	}
 	if st.State != "LIVE" {
 		fmt.Fprintf(w, "\n%s: %s\n", strings.ToLower(st.State), st.Reason)
 	}
@@ -242,6 +245,19 @@ func writeNotes(w io.Writer, st admin.Status) {
 		}
 		t.write(w)
 	}
+}
+
+// fileLine says which configuration file is in force, and whether its newest
+// version is not.
+func fileLine(f *admin.FileState, now time.Time) string {
+	line := fmt.Sprintf("file: %s, loaded %s ago", f.Path, now.Sub(f.LoadedAt).Truncate(time.Second))
+	switch {
+	case f.Errors == 1:
+		line += "; its newest version is not in force: " + f.Error
+	case f.Errors > 1:
+		line += fmt.Sprintf("; its newest version is not in force, %d errors: lb validate --config %s", f.Errors, f.Path)
+	}
+	return line
 }
 
 func problemText(p admin.Problem) string {
