@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dockerlb/dockerlb/internal/freeport"
 	"github.com/dockerlb/dockerlb/internal/wire"
 	"github.com/dockerlb/dockerlb/topology"
 )
@@ -16,12 +17,11 @@ import (
 // refusing is an address that refuses connections.
 func refusing(t *testing.T) netip.AddrPort {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	a, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).AddrPort()
+	return a
 }
 
 func TestRefusedGoesToAnother(t *testing.T) {

@@ -58,7 +58,7 @@ func (p *process) exit(t *testing.T) int {
 	case err := <-p.ended:
 		p.ended <- err
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(20 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("process %d does not end: %s", p.cmd.Process.Pid, p.log)
 		return -1
 	}
@@ -68,17 +68,40 @@ func (p *process) running() bool {
 	return syscall.Kill(p.cmd.Process.Pid, 0) == nil && len(p.ended) == 0
 }
 
-// backend is an HTTP server that answers with its path; /slow waits.
-func backend(t *testing.T, slow time.Duration) string {
+// slow is what a backend's /slow waits for: so that a request is in flight for
+// as long as a test wants, however slow the machine is.
+type slow struct {
+	arrived chan struct{} // gets one for each request
+	release chan struct{} // closed: they are answered
+}
+
+func newSlow() *slow {
+	return &slow{arrived: make(chan struct{}, 16), release: make(chan struct{})}
+}
+
+// begun waits until a request is there.
+func (s *slow) begun(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.arrived:
+	case <-time.After(30 * time.Second):
+		t.Fatal("no slow request has arrived within 30 s")
+	}
+}
+
+// backend is an HTTP server that answers with its path; /slow waits, where it is
+// told for what.
+func backend(t *testing.T, slow *slow) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/slow") {
+		if slow != nil && r.URL.Path == "/slow" {
+			slow.arrived <- struct{}{}
 			select {
-			case <-time.After(slow):
+			case <-slow.release:
 			case <-r.Context().Done():
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/dockerlb/dockerlb/admin"
 	"github.com/dockerlb/dockerlb/balancer"
+	"github.com/dockerlb/dockerlb/internal/freeport"
 	"github.com/dockerlb/dockerlb/internal/leakcheck"
 	"github.com/dockerlb/dockerlb/labels"
 	"github.com/dockerlb/dockerlb/topology"
@@ -186,20 +186,19 @@ func running(t *testing.T, change func(*admin.Options)) *fakeBalancer {
 // nobody is an address where nothing answers.
 func nobody(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	a, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return a.String()
 }
 
 // eventually waits for something that another goroutine does.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 10 s", what)
+			t.Fatalf("%s: not within 30 s", what)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // more once that is not 200; until then it uses kept connections, which it
 // gives up when told to, and new ones. Nothing is lost.
 func TestEndLosesNothing(t *testing.T) {
-	f := newFront(t, backend(t, 0))
+	f := newFront(t, backend(t, nil))
 	p := f.run(t, "--drain-delay", "500ms")
 	eventually(t, "ready", func() bool { return f.ready(t) == http.StatusOK })
 	var away atomic.Bool
@@ -39,11 +39,13 @@ func TestEndLosesNothing(t *testing.T) {
 // Without any delay: every client that could connect is served, and what is in
 // flight finishes.
 func TestEndServesWhoConnected(t *testing.T) {
-	f := newFront(t, backend(t, 400*time.Millisecond))
+	held := newSlow()
+	f := newFront(t, backend(t, held))
 	p := f.run(t)
 	eventually(t, "ready", func() bool { return f.ready(t) == http.StatusOK })
 	slow := dialRaw(t, f.listen)
 	slow.send(t, "/slow")
+	held.begun(t)
 	results := make(chan error, 8)
 	var served atomic.Int64
 	for range cap(results) {
@@ -71,6 +73,7 @@ func TestEndServesWhoConnected(t *testing.T) {
 			t.Errorf("connected and not served: %v", err)
 		}
 	}
+	close(held.release)
 	if res := slow.answer(t); res.StatusCode != http.StatusOK || !res.Close {
 		t.Errorf("in flight: %s, close=%t", res.Status, res.Close)
 	}
@@ -95,7 +98,7 @@ func (f *front) post(t *testing.T, path string) {
 // /healthcheck/fail tells a balancer in front, and every connection, to go
 // away; /healthcheck/ok takes it back.
 func TestHealthcheckFail(t *testing.T) {
-	f := newFront(t, backend(t, 0))
+	f := newFront(t, backend(t, nil))
 	p := f.run(t)
 	eventually(t, "ready", func() bool { return f.ready(t) == http.StatusOK })
 	for range 2 {
@@ -115,7 +118,7 @@ func TestHealthcheckFail(t *testing.T) {
 // /drain_listeners closes the port for good and leaves connections alone.
 func TestDrainListeners(t *testing.T) {
 	for query, graceful := range map[string]bool{"": false, "?graceful": true} {
-		f := newFront(t, backend(t, 0))
+		f := newFront(t, backend(t, nil))
 		p := f.run(t, "--drain-delay", "300ms")
 		eventually(t, "ready", func() bool { return f.ready(t) == http.StatusOK })
 		kept := dialRaw(t, f.listen)

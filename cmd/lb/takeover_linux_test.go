@@ -18,7 +18,7 @@ import (
 // Three upgrades under load: no request fails, whether on a kept connection or
 // a new one, and each replaced process ends well.
 func TestTakeoverLosesNothing(t *testing.T) {
-	f := newFront(t, backend(t, 0))
+	f := newFront(t, backend(t, nil))
 	running := f.takeover(t, "--shutdown-timeout", "5s")
 	running.says(t, "another lb can take over")
 	l := startLoad(t, f.listen, 12, nil)
@@ -53,16 +53,19 @@ func TestTakeoverLosesNothing(t *testing.T) {
 // What the replaced process still has: a request in flight finishes, a
 // connection that waits serves one more request and is told to close.
 func TestTakeoverFinishes(t *testing.T) {
-	f := newFront(t, backend(t, time.Second))
-	old := f.takeover(t, "--shutdown-timeout", "10s")
+	held := newSlow()
+	f := newFront(t, backend(t, held))
+	old := f.takeover(t, "--shutdown-timeout", "20s")
 	old.says(t, "another lb can take over")
 	idle, slow := dialRaw(t, f.listen), dialRaw(t, f.listen)
 	if res := idle.ask(t, "/first"); res.Close {
 		t.Error("told to close before anything happened")
 	}
 	slow.send(t, "/slow")
+	held.begun(t)
 	next := f.takeover(t)
 	next.says(t, "taken over")
+	close(held.release)
 	if res := slow.answer(t); res.StatusCode != http.StatusOK || !res.Close {
 		t.Errorf("in flight: %s, close=%t", res.Status, res.Close)
 	}
@@ -80,7 +83,7 @@ func TestTakeoverFinishes(t *testing.T) {
 // A connection that goes on waiting keeps the old process until the limit, or
 // until it is signalled.
 func TestTakeoverLimits(t *testing.T) {
-	f := newFront(t, backend(t, 0))
+	f := newFront(t, backend(t, nil))
 	old := f.takeover(t, "--shutdown-timeout", "1s")
 	old.says(t, "another lb can take over")
 	dialRaw(t, f.listen).ask(t, "/")
@@ -100,7 +103,7 @@ func TestTakeoverLimits(t *testing.T) {
 
 // A successor that cannot take over leaves the running process as it is.
 func TestTakeoverThatFails(t *testing.T) {
-	f := newFront(t, backend(t, 0))
+	f := newFront(t, backend(t, nil))
 	old := f.takeover(t)
 	old.says(t, "another lb can take over")
 	undisturbed := func(what string) {

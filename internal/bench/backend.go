@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 // backendCount: two, of one thread each, as two containers would be.
@@ -33,7 +35,7 @@ func (r *run) backends() ([]netip.AddrPort, error) {
 	}
 	var all []netip.AddrPort
 	for i := range backendCount {
-		addr, err := freePort()
+		addr, err := freeport.Loopback()
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 // contender is a proxy that is measured.
@@ -38,7 +40,7 @@ func (r *run) contenders() []contender {
 
 // lb is the program itself, from the bootstrap file that a user would write.
 func (r *run) lb(dir string, addr netip.AddrPort, backends []netip.AddrPort) (*exec.Cmd, error) {
-	admin, err := freePort()
+	admin, err := freeport.Loopback()
 	if err != nil {
 		return nil, err
 	}

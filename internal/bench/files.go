@@ -2,8 +2,6 @@ package bench
 
 import (
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 )
@@ -30,14 +28,4 @@ func copyProgram(from, to string) (string, error) {
 		return "", err
 	}
 	return to, out.Close()
-}
-
-// freePort is a loopback address that nobody listens on now.
-func freePort() (netip.AddrPort, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	addr := l.Addr().(*net.TCPAddr).AddrPort()
-	return addr, l.Close()
 }

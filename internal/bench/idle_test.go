@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 // Each connection is one whose request was answered, from several addresses.
@@ -29,7 +31,7 @@ func TestOpenKept(t *testing.T) {
 }
 
 func TestOpenKeptTellsWhy(t *testing.T) {
-	addr, err := freePort()
+	addr, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}

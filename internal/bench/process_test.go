@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 func TestParseStat(t *testing.T) {
@@ -74,7 +76,7 @@ func TestAwaitTellsWhatAProcessSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.stop()
-	addr, err := freePort()
+	addr, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 // Profile saves a CPU profile of o.LB, which must be built with -tags pprof,
@@ -31,7 +33,7 @@ func Profile(ctx context.Context, o Options, path string) error {
 		return err
 	}
 	defer r.end()
-	profiles, err := freePort()
+	profiles, err := freeport.Loopback()
 	if err != nil {
 		return err
 	}

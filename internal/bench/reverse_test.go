@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 func TestReverseProxy(t *testing.T) {
@@ -14,7 +16,7 @@ func TestReverseProxy(t *testing.T) {
 		io.WriteString(w, answer)
 	}))
 	defer backend.Close()
-	addr, err := freePort()
+	addr, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 // Options say what to measure.
@@ -142,7 +144,7 @@ func (r *run) up(c contender) (*live, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	addr, err := freePort()
+	addr, err := freeport.Loopback()
 	if err != nil {
 		return nil, err
 	}

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 // onHost is lb as a process of this machine, which reaches the containers by
@@ -37,12 +38,8 @@ func newOnHost(dir string, command []string, address, admin, engine, prefix stri
 
 // freeAddress is where nobody of this machine listens just now.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	a, err := freeport.Loopback()
+	return a.String(), err
 }
 
 // start starts one more, which takes over from the one that runs.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dockerlb/dockerlb/admin"
+	"github.com/dockerlb/dockerlb/internal/freeport"
 )
 
 // lb is a running lb.
@@ -121,12 +121,8 @@ func (p *lb) memory() (now, peak float64, err error) {
 }
 
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	a, err := freeport.Loopback()
+	return a.String(), err
 }
 
 // poll asks until ok, an error, or the limit.
