@@ -29,7 +29,7 @@ func (ex *exchange) normalize() bool {
 	if r.path[0] != '/' {
 		return true
 	}
-	if o.NormalizePath {
+	if o.NormalizePath && !isNormal(r.path) {
 		p, ok := appendNormalized(ex.pathBuf[:0], r.path)
 		if ex.pathBuf = p; !ok {
 			return false
@@ -66,6 +66,22 @@ func stripPort(h []byte, any bool, own uint16) []byte {
 		return h[:colon]
 	}
 	return h
+}
+
+// isNormal tells without a copy that there is nothing to normalize in nearly
+// every path: no escape, no backslash, no segment that begins with a dot.
+func isNormal(path []byte) bool {
+	for i, c := range path {
+		switch c {
+		case '%', '\\':
+			return false
+		case '.':
+			if path[i-1] == '/' { // the path's first octet is a slash
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // appendNormalized is Envoy's normalize_path (facts 6.3): percent-encoded
