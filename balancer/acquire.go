@@ -30,8 +30,10 @@ func (b *Balancer) Acquire(r *Route, q *Request) (Lease, error) {
 			}
 		}
 		if !c.use.begin(p.maxRequests) {
-			c.count.pendingOverflow.Add(1)
-			return Lease{}, ErrOverflow
+			if err := c.full(p, q); err != nil {
+				return Lease{}, err
+			}
+			continue
 		}
 		e.active.Add(1)
 		if e.leaving.Load() {

@@ -67,6 +67,7 @@ func (b *Balancer) sameNames(t *topology.Table) bool {
 
 func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
 	c := &Cluster{b: b, name: spec.Name, born: now, cursors: map[cursorKey]*cursor{}}
+	c.use.room = make(chan struct{}, 1)
 	c.spec.Store(&topology.Cluster{Name: spec.Name})
 	c.picker.Store(&picker{cluster: c, spec: c.Spec(), changed: make(chan struct{})})
 	b.update(c, spec, now)

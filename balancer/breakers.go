@@ -12,6 +12,8 @@ import (
 // one instant, never by more.
 type usage struct {
 	requests, pending, connections, retries, held atomic.Int64
+	waiting                                       atomic.Int64 // of the held: for max_requests to let them in
+	room                                          chan struct{}
 }
 
 // limits are the breakers in force. A cluster that says nothing at all (tests,
@@ -26,17 +28,25 @@ func limits(spec *topology.Cluster) topology.Breakers {
 
 // begin counts one more request, unless max_requests is reached.
 func (u *usage) begin(most int64) bool {
-	if u.requests.Add(1) <= most {
-		return true
+	n := u.requests.Add(1)
+	if n > most {
+		u.requests.Add(-1)
+		return false
 	}
-	u.requests.Add(-1)
-	return false
+	if n < most {
+		u.wake()
+	}
+	return true
 }
 
-func (u *usage) end() { u.requests.Add(-1) }
+func (u *usage) end() {
+	u.requests.Add(-1)
+	u.wake()
+}
 
 // TryPending asks the breaker (max_pending_requests) for one more request that
-// waits for a connection; PendingDone ends the wait. Held requests count too.
+// waits for a connection; PendingDone ends the wait. Held requests do not count:
+// HoldMax bounds them.
 func (c *Cluster) TryPending() bool {
 	if c.use.pending.Add(1) <= int64(limits(c.Spec()).MaxPending) {
 		c.count.pendingTotal.Add(1)

@@ -21,8 +21,9 @@ type Cluster struct {
 	// lostAt is when nobody was left who could take a request, in Unix
 	// nanoseconds; 0: there has never been one.
 	lostAt  atomic.Int64
-	traffic atomic.Bool // a connection was opened, ever
-	_       [64]byte    // what is only read above, what each request writes below
+	backAt  atomic.Int64 // when somebody was there again, as lostAt
+	traffic atomic.Bool  // a connection was opened, ever
+	_       [64]byte     // what is only read above, what each request writes below
 	use     usage
 	count   clusterCounters
 

@@ -139,6 +139,9 @@ func (b *Balancer) publish(c *Cluster, now time.Time) {
 	if c.usable && !usable {
 		c.lostAt.Store(now.UnixNano())
 	}
+	if usable && !c.usable {
+		c.backAt.Store(now.UnixNano())
+	}
 	c.usable = usable
 	old := c.picker.Swap(p)
 	close(old.changed)
