@@ -67,6 +67,8 @@ test: ## within five minutes, everything: race detector, real engine, real Compo
 bench: build ## lb beside HAProxy, nginx and httputil.ReverseProxy: seven rounds, some ten minutes (QUICK=1: three, short)
 	@go build -o bin/ ./cmd/bench
 	@bin/bench -lb bin/lb $(if $(QUICK),-rounds 3 -seconds 1) $(if $(WORKS),-works $(WORKS))
+	@go test -run '^TestSteadyGetAllocatesNothing$$' -bench '^BenchmarkGet$$' ./proxy | \
+		awk '/^BenchmarkGet/ { print "\nsteady GET: " $$(NF - 1) " allocations per request (a test asserts none)" }'
 
 .PHONY: profile
 profile: ## where lb's time goes under small GETs (WORKS=1m: another work); kept in bin/lb.prof
