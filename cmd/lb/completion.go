@@ -97,8 +97,9 @@ type candidate struct{ word, help string }
 
 // flagValues are the values of flags that have few.
 var flagValues = map[string][]string{
-	"log-level":  logLevels,
-	"log-format": logFormats,
+	"log-level":         logLevels,
+	"log-format":        logFormats,
+	"access-log-format": accessLogFormats,
 }
 
 // complete prints what the last of words may become.

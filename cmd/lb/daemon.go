@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/dockerlb/dockerlb/accesslog"
 	"github.com/dockerlb/dockerlb/admin"
 	"github.com/dockerlb/dockerlb/balancer"
 	"github.com/dockerlb/dockerlb/control"
@@ -38,6 +39,8 @@ type daemon struct {
 	control  *control.Control
 	admin    *admin.Server
 	joins    *admin.JoinHistogram
+
+	accessLog *accesslog.Writer // nil: off
 
 	gate      *gate               // between control and proxy
 	successor *handover.Successor // we are to take over; nil: nobody is there
@@ -74,6 +77,15 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 		}
 	}()
 	d.pools = pools
+	if err := d.openAccessLog(); err != nil {
+		return nil, err
+	}
+	opened := d // a return with an error sets d to nil
+	defer func() {
+		if err != nil {
+			opened.closeAccessLog()
+		}
+	}()
 	d.balancer = balancer.New(balancer.Options{
 		NewSlot: d.pools.NewSlot,
 		OnJoin: func(e *balancer.Endpoint, took time.Duration) {
@@ -90,9 +102,13 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 		Rebuild: func() { d.control.Rebuild() },
 	})
 	version := buildVersion()
-	d.proxy = proxy.New(proxy.Options{
+	engine := proxy.Options{
 		Balancer: d.balancer, Pools: d.pools, Log: room("proxy"), Version: version.Version, Limits: o.limits,
-	})
+	}
+	if d.accessLog != nil {
+		engine.AccessLog = d.accessLog
+	}
+	d.proxy = proxy.New(engine)
 	d.health = health.New(health.Options{
 		Report: d.balancer.Report, HadTraffic: d.balancer.HadTraffic,
 		Count: func(cluster string, e health.Event) { d.balancer.CountCheck(cluster, checkEvents[e]) },
@@ -167,6 +183,8 @@ func (d *daemon) openAdmin(inherited *net.TCPListener) (err error) {
 // only the last is an error.
 func (d *daemon) run(ctx context.Context, signals <-chan os.Signal, started func(*daemon)) error {
 	defer d.pools.Close()
+	defer d.closeAccessLog()
+	defer d.reopenOnSignal()()
 	d.log.WithFields(logrus.Fields{"version": buildVersion().Version, "admin": d.adminAddr(), "engine": d.engineName()}).Info("lb starts")
 	// The rooms outlive ctx: they are needed while requests in flight finish.
 	rooms := newGroup(context.WithoutCancel(ctx))

@@ -95,5 +95,9 @@ func runFlags() []cli.Flag {
 			Usage: "`LEVEL`: trace, debug, info, warning or error"},
 		&cli.StringFlag{Name: "log-format", EnvVars: []string{"LB_LOG_FORMAT"}, Category: catLog, Value: "text",
 			Usage: "`FORMAT`: text or json"},
+		&cli.StringFlag{Name: "access-log", EnvVars: []string{"LB_ACCESS_LOG"}, Category: catLog, DefaultText: "off",
+			Usage: "`FILE` that a line for each request is appended to, opened anew on SIGUSR1; - is standard output"},
+		&cli.StringFlag{Name: "access-log-format", EnvVars: []string{"LB_ACCESS_LOG_FORMAT"}, Category: catLog, Value: "text",
+			Usage: "`FORMAT`: text, which is Envoy's default line, or json"},
 	}
 }

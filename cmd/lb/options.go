@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -50,7 +51,9 @@ type runOptions struct {
 	takeoverSocket  string // empty without takeover
 	takeoverTimeout time.Duration
 
-	logLevel, logFormat string
+	logLevel, logFormat        string
+	accessLog, accessLogFormat string    // no path: off
+	stdout                     io.Writer // for an access log "-"
 }
 
 // readOptions collects everything that is wrong, so that it can be set right
@@ -72,6 +75,7 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 		maxIdle:    c.Int("max-idle-upstream"),
 		logLevel:   c.String("log-level"),
 		logFormat:  c.String("log-format"),
+		accessLog:  c.String("access-log"), accessLogFormat: c.String("access-log-format"),
 	}
 	o.takeover, o.takeoverTimeout = c.Bool("takeover"), c.Duration("takeover-timeout")
 	if o.takeover {
@@ -98,7 +102,7 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 	for _, f := range [...]struct {
 		flag    string
 		allowed []string
-	}{{"log-level", logLevels}, {"log-format", logFormats}} {
+	}{{"log-level", logLevels}, {"log-format", logFormats}, {"access-log-format", accessLogFormats}} {
 		if v := c.String(f.flag); !slices.Contains(f.allowed, v) {
 			bad(f.flag, fmt.Errorf("%q: want %s", v, strings.Join(f.allowed, ", ")))
 		}

@@ -40,6 +40,7 @@ container's memory limit) and GOGC.`,
 				return usageError("--log-level: %w", err)
 			}
 			limitMemory(log)
+			o.stdout = p.Stdout
 			d, err := newDaemon(o, log)
 			if err != nil {
 				return err

@@ -1,0 +1,9 @@
+package accesslog
+
+import (
+	"testing"
+
+	"github.com/dockerlb/dockerlb/internal/leakcheck"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
