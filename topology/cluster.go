@@ -200,8 +200,11 @@ func (b *builtCluster) join(g *group) {
 		b.cluster.Endpoints = listed
 		return
 	}
-	endpoints := make([]*Endpoint, 0, len(b.members)+len(listed))
 	b.distinct = distinctAddresses(b.members, g.placed, g.built != nil && g.built.distinct)
+	if b.joinFew(g) {
+		return
+	}
+	endpoints := make([]*Endpoint, 0, len(b.members)+len(listed))
 	if len(listed) == 0 && b.distinct {
 		for _, m := range b.members {
 			endpoints = append(endpoints, m.endpoint)

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -86,6 +87,41 @@ func (b *builtCluster) follow(g *group) *builtCluster {
 		n.domains[i] = &with
 	}
 	return n
+}
+
+// joinFew is join at the cost of what changed: where all addresses were and are
+// distinct, only the endpoints that came and went make a difference. It reports
+// false where join has to do it.
+func (b *builtCluster) joinFew(g *group) bool {
+	was := g.built
+	if was == nil || was.cluster.Source != FromLabels || g.static != nil || !was.distinct || !b.distinct || len(g.in)+len(g.out) > followed {
+		return false
+	}
+	find := func(list []*Endpoint, id string) (int, bool) {
+		return slices.BinarySearchFunc(list, id, func(e *Endpoint, id string) int { return cmp.Compare(e.ID, id) })
+	}
+	endpoints := make([]*Endpoint, 0, len(was.cluster.Endpoints)+len(g.in))
+	endpoints = append(endpoints, was.cluster.Endpoints...)
+	for _, e := range g.out {
+		i, found := find(endpoints, e.ID)
+		if !found || endpoints[i] != e {
+			return false
+		}
+		endpoints = slices.Delete(endpoints, i, i+1)
+	}
+	for _, e := range g.in {
+		i, _ := find(endpoints, e.ID)
+		endpoints = slices.Insert(endpoints, i, e)
+	}
+	some := g.in // that may have to be probed
+	if was.cluster.HealthChecks != nil {
+		some = endpoints
+	}
+	b.cluster.Endpoints, b.cluster.HealthChecks = endpoints, nil
+	if slices.ContainsFunc(some, func(e *Endpoint) bool { return e.NeedsProbe }) {
+		b.cluster.HealthChecks = b.check
+	}
+	return true
 }
 
 // findAsker finds the member's place among those who ask, who are sorted by

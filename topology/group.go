@@ -39,6 +39,9 @@ type group struct {
 	// came and left are the members that built does not have, and has; one that
 	// asks for something else is in both.
 	came, left []*member
+	// in and out are the endpoints that the members have, and had, other than
+	// built.
+	in, out []*Endpoint
 	// asks: what the members ask for is other than built was made from, not
 	// only where they are and how they do.
 	asks bool
@@ -112,6 +115,7 @@ func (gs *groups) replace(was, now *decision) {
 					g.placed = append(g.placed, m)
 				}
 				g.members[i] = m
+				g.in, g.out = append(g.in, m.endpoint), append(g.out, old.endpoint)
 				asks := !old.asksLike(m)
 				if asks {
 					g.came, g.left = append(g.came, m), append(g.left, old)
@@ -119,7 +123,7 @@ func (gs *groups) replace(was, now *decision) {
 				gs.touch(g, asks)
 			} else {
 				g.members = slices.Insert(g.members, i, m)
-				g.placed, g.came = append(g.placed, m), append(g.came, m)
+				g.placed, g.came, g.in = append(g.placed, m), append(g.came, m), append(g.in, m.endpoint)
 				gs.touch(g, true)
 			}
 		}
@@ -131,7 +135,7 @@ func (gs *groups) replace(was, now *decision) {
 		g := gs.of(m.service.Cluster)
 		if i, found := slices.BinarySearchFunc(g.members, m, compareMembers); found && g.members[i] == m {
 			g.members = slices.Delete(g.members, i, i+1)
-			g.left = append(g.left, m)
+			g.left, g.out = append(g.left, m), append(g.out, m.endpoint)
 			gs.touch(g, true)
 		}
 	}
@@ -289,7 +293,7 @@ func (gs *groups) build(defaults *labels.ClusterPolicy, prefix string, fresh boo
 	for _, g := range todo {
 		g.dirty = false
 		if len(g.members) == 0 && g.static == nil {
-			g.placed, g.came, g.left = nil, nil, nil
+			g.settled()
 			continue // kept, or gone
 		}
 		was := g.built
@@ -301,12 +305,16 @@ func (gs *groups) build(defaults *labels.ClusterPolicy, prefix string, fresh boo
 		default:
 			g.built = was.follow(g)
 		}
-		g.asks, g.kept, g.placed, g.came, g.left = false, nil, nil, nil, nil
+		g.asks, g.kept = false, nil
+		g.settled()
 		gs.moved = gs.moved || was == nil || !slices.Equal(was.domains, g.built.domains)
 	}
 	gs.dirty = gs.dirty[:0]
 	gs.sort()
 }
+
+// settled forgets how the group differs from what was built.
+func (g *group) settled() { g.placed, g.came, g.left, g.in, g.out = nil, nil, nil, nil, nil }
 
 // sort brings order in line with byName.
 func (gs *groups) sort() {
