@@ -158,22 +158,22 @@ func (w *Writer) Close() error {
 func (w *Writer) run() {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
-	var err error
 	for {
+		// What cannot be written counts as dropped, which is what is told.
 		select {
 		case b := <-w.full:
-			err = w.write(b)
+			_ = w.write(b)
 		case <-tick.C:
-			err = w.flush()
+			_ = w.flush()
 		case answer := <-w.reopen:
-			err = w.flush()
+			_ = w.flush()
 			if w.file == nil {
 				answer <- nil
 			} else {
 				answer <- w.openFile()
 			}
 		case <-w.stop:
-			err = w.flush()
+			err := w.flush()
 			if w.file != nil {
 				if cerr := w.file.Close(); err == nil {
 					err = cerr
