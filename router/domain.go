@@ -11,6 +11,9 @@ type domains struct {
 	exact            map[string]int
 	suffixes, prefix wildcards
 	any              int
+	// ofFile and ofLabels tell whether there are exact domains of each kind: a
+	// name that none of them can have is not looked up.
+	ofFile, ofLabels bool
 }
 
 // wildcards are domains with a star at one end, keyed by what is left of them.
@@ -32,7 +35,7 @@ func newDomains(size int) domains {
 }
 
 // add enters a domain; no domain comes twice (config and Build see to that).
-func (d *domains) add(domain string, host int) {
+func (d *domains) add(domain string, host int, ofLabels bool) {
 	switch {
 	case domain == "*":
 		d.any = host
@@ -42,6 +45,7 @@ func (d *domains) add(domain string, host int) {
 		d.prefix.add(domain[:len(domain)-1], domain[len(domain)-2] == '.', host)
 	default:
 		d.exact[domain] = host
+		d.ofFile, d.ofLabels = d.ofFile || !ofLabels, d.ofLabels || ofLabels
 	}
 }
 
@@ -96,10 +100,11 @@ func find(hosts map[string]int, name string) int {
 // asked for its own reading, and at equal length the file comes first.
 
 func (s *search) exact(d *domains, n names) bool {
-	if s.try(find(d.exact, n.file), n, false) {
-		return true
+	if !n.differ() {
+		return s.try(find(d.exact, n.file), n, false)
 	}
-	return n.differ() && s.try(find(d.exact, n.labels), n, true)
+	return d.ofFile && s.try(find(d.exact, n.file), n, false) ||
+		d.ofLabels && s.try(find(d.exact, n.labels), n, true)
 }
 
 func (s *search) suffix(d *domains, n names) bool {

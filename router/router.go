@@ -86,7 +86,7 @@ func Compile(l *topology.Listener) (*Router, error) {
 
 func (r *Router) add(vh *topology.VirtualHost) error {
 	for _, d := range vh.Domains {
-		r.domains.add(d, len(r.hosts))
+		r.domains.add(d, len(r.hosts), vh.FallThrough)
 	}
 	h := virtualHost{first: len(r.routes), fallThrough: vh.FallThrough}
 	for i := range vh.Routes {

@@ -70,7 +70,7 @@ func Run(ctx context.Context, out io.Writer, only string) error {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
-	return match(ctx, out)
+	return match(ctx, dir, out)
 }
 
 // measurement is one layout's.
