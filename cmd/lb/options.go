@@ -223,7 +223,12 @@ func parseListeners(texts []string) ([]topology.Listener, error) {
 				return nil, fmt.Errorf("listeners %q and %q have the same address %s", l.Name, name, a)
 			}
 		}
-		out = append(out, topology.Listener{Name: name, Address: a, Source: topology.FromDefault})
+		out = append(out, topology.Listener{
+			Name: name, Address: a, Source: topology.FromDefault,
+			// /public/../admin is /admin, to the routes and to the backend
+			// alike; in a file it is as the file says.
+			HTTP: topology.HTTPOptions{NormalizePath: true},
+		})
 	}
 	slices.SortFunc(out, func(a, b topology.Listener) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
