@@ -141,9 +141,19 @@ func (ex *exchange) upload(up *upConn) {
 		}
 		u.limit(up, ex.streamLimit)
 		ex.keep(piece)
+		ex.nearEnd()
 		if ex.sendPiece(up, piece) != nil || ex.flushOut(up) != nil {
 			return // the endpoint's: the exchange sees it, or an early response
 		}
+	}
+}
+
+// nearEnd notes that all of a body whose length is known has been read: the
+// endpoint may answer before the write returns that gives it the last octet, and
+// that is no early response.
+func (ex *exchange) nearEnd() {
+	if ex.req.body == bodyLength && ex.stream.received() == ex.req.length {
+		ex.body.last.Store(true)
 	}
 }
 

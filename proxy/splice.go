@@ -146,6 +146,7 @@ func (ex *exchange) spliceUpload(up *upConn) error {
 			return nil
 		}
 		ex.body.limit(up, ex.streamLimit)
+		ex.nearEnd()
 		if err := p.drain(&up.sock); err != nil {
 			return err // the endpoint's: the exchange sees it when it reads
 		}
