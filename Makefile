@@ -95,7 +95,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	@for package in $(UNIT); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-10s} $$package; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-10s} -fuzzminimizetime 10x $$package; \
 		done; \
 	done
 
