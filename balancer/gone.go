@@ -33,6 +33,18 @@ func (s *signal) fired() bool {
 // channel for new connections.
 func (e *Endpoint) Gone() <-chan struct{} { return e.gone.Load().ch }
 
+// Lost reports whether the endpoint has left, though nothing had told its
+// container to stop: it has died, or there is no network any more on which it
+// can be reached. Only the labels' endpoints: one that a file or a name no longer
+// has may be as well as ever.
+func (e *Endpoint) Lost() bool {
+	if !e.leaving.Load() {
+		return false
+	}
+	s := e.Spec()
+	return s.Source == topology.FromLabels && !s.Stopping
+}
+
 // DrainDeadline is when what is still in flight is to be cut; zero: not
 // draining.
 func (e *Endpoint) DrainDeadline() time.Time {

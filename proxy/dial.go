@@ -61,7 +61,7 @@ func (p *pool) dial(cancel <-chan struct{}) (*upConn, error) {
 	}
 	u := &upConn{pool: p, remote: addr}
 	u.peekFn = u.peekOnce
-	if err := u.init(tcp, p.pools.clk, &u.sock); err != nil {
+	if err := u.init(tcp, p.pools.clk, u); err != nil {
 		tcp.Close()
 		e.ConnFailed(false)
 		return nil, err

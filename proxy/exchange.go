@@ -263,6 +263,7 @@ type failure struct {
 	perTry    bool // the try's own time was up
 	late      bool // the response had begun
 	idle      bool // the stream's was
+	moved     bool // the endpoint is lost, and the wait was given up: lost.go
 }
 
 // unserved answers where no endpoint was given.

@@ -144,10 +144,12 @@ type upConn struct {
 	epoch    int
 	token    watchToken
 	requests uint32
-	since    int64 // idle since, coarse
-	idle     bool  // guarded by pool.mu
-	hup      bool  // guarded by pool.mu: the peer has closed
-	reused   bool  // this use is not its first
+	since    int64         // idle since, coarse
+	lostAt   int64         // since when the clock knows the endpoint as lost, coarse; the clock's
+	wait     atomic.Uint32 // lost.go
+	idle     bool          // guarded by pool.mu
+	hup      bool          // guarded by pool.mu: the peer has closed
+	reused   bool          // this use is not its first
 	peekFn   func(uintptr)
 	quiet    bool // what peekFn found
 }

@@ -108,6 +108,7 @@ func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
 		}
 		// The endpoint does not read on. It may have answered before: look.
 	}
+	ex.movable(up)
 	switch err := ex.ask(up); err {
 	case nil:
 		f, reuse = ex.receive(up)
@@ -116,7 +117,7 @@ func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
 	default:
 		f = ex.readFailure(up, err)
 	}
-	if f.result == balancer.Reset && up.reused && up.readN == 0 && ex.q.Idempotent && ex.replayed && !ex.begun {
+	if f.result == balancer.Reset && !f.moved && up.reused && up.readN == 0 && ex.q.Idempotent && ex.replayed && !ex.begun {
 		return f, true
 	}
 	return f, false
@@ -184,6 +185,7 @@ func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
 		ex.rec.UpstreamTime = time.Since(ex.sentAt)
 		up.in.r += ex.resp.size
 		ex.body.sawHead()
+		up.settle()
 		if ex.resp.status == 101 {
 			return ex.switchProtocols(up)
 		}
@@ -434,7 +436,10 @@ func (ex *exchange) readFailure(up *upConn, err error) failure {
 	if f, gone := ex.clientFailure(err); gone {
 		return f
 	}
+	moved := up.settle()
 	switch {
+	case moved && isTimeout(err):
+		return failure{result: balancer.Reset, reason: "connection termination", flag: FlagUC, moved: true}
 	case isTimeout(err):
 		return failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT, perTry: ex.perTry, idle: ex.idleOut}
 	case len(up.unread()) > 0:

@@ -14,7 +14,7 @@ import (
 )
 
 // Patience bounds every wait of a test.
-const Patience = 10 * time.Second
+const Patience = 30 * time.Second
 
 // Backend listens and hands each connection to its handler, in a goroutine of
 // its own. It is closed with the test.
