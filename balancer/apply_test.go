@@ -176,6 +176,44 @@ func TestPendingDynamicRemoval(t *testing.T) {
 	}
 }
 
+// A file that no longer names the host is no DNS that does not: it goes at once.
+func TestHostDroppedByTheFile(t *testing.T) {
+	dns := func(names []string, endpoints ...topology.Endpoint) topology.Cluster {
+		c := cluster(endpoints...)
+		c.Type, c.Source, c.HealthChecks = topology.StrictDNS, topology.FromFile, []topology.HealthCheck{{Kind: "tcp"}}
+		c.Names = names
+		return c
+	}
+	host := func(id string) topology.Endpoint {
+		return endpoint(id, func(e *topology.Endpoint) { e.Source, e.NeedsProbe, e.Container = topology.FromDNS, true, "" })
+	}
+	b := New(Options{})
+	b.Apply(tableOf(dns([]string{"a:80", "b:80"}, host("a"), host("b"))))
+	for _, id := range []string{"a", "b"} {
+		b.Report(Verdict{Endpoint: id, Healthy: true})
+	}
+	b.Apply(tableOf(dns([]string{"b:80"}, host("b"))))
+	if all := b.Snapshot().Clusters[0].Endpoints; len(all) != 1 || all[0].ID != "b" {
+		t.Errorf("endpoints %+v, want b alone", all)
+	}
+}
+
+// With ignore_health_on_host_removal, a host that DNS no longer names goes at
+// once, passing or not.
+func TestRemovalIgnoresHealth(t *testing.T) {
+	c := cluster(endpoint("a", func(e *topology.Endpoint) { e.Source, e.NeedsProbe, e.Container = topology.FromDNS, true, "" }))
+	c.Type, c.Source, c.HealthChecks = topology.StrictDNS, topology.FromFile, []topology.HealthCheck{{Kind: "tcp"}}
+	c.IgnoreHealthOnRemoval = true
+	b := New(Options{})
+	b.Apply(tableOf(c))
+	b.Report(Verdict{Endpoint: "a", Healthy: true})
+	c.Endpoints = nil
+	b.Apply(tableOf(c))
+	if all := b.Snapshot().Clusters[0].Endpoints; len(all) != 0 {
+		t.Errorf("still there: %+v", all)
+	}
+}
+
 func TestJoinIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string

@@ -69,6 +69,21 @@ func TestAllErrorsAtOnceWithTheirLines(t *testing.T) {
 	}
 }
 
+// "Priority is forced to 0" for LOGICAL_DNS (Envoy's logical_dns_cluster.cc);
+// elsewhere it is the endpoint's tier.
+func TestPriority(t *testing.T) {
+	for kind, want := range map[string]uint32{"STRICT_DNS": 1, "LOGICAL_DNS": 0} {
+		s, err := Parse([]byte(`{static_resources: {clusters: [{name: a, type: ` + kind + `, load_assignment: {cluster_name: a, endpoints: [
+			{priority: 1, lb_endpoints: [{endpoint: {address: {socket_address: {address: b, port_value: 1}}}}]}]}}]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Clusters[0].Hosts[0].Template.Tier; uint32(got) != want {
+			t.Errorf("%s: tier %d, want %d", kind, got, want)
+		}
+	}
+}
+
 func TestJSONAndBothSpellings(t *testing.T) {
 	s, err := Parse([]byte(`{"staticResources": {"clusters": [
 		{"name": "a", "type": "LOGICAL_DNS", "connectTimeout": "0.25s", "dns_refresh_rate": "2s",
