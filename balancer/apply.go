@@ -76,6 +76,7 @@ func (b *Balancer) newCluster(spec *topology.Cluster, now time.Time) *Cluster {
 
 // update brings a cluster to spec: endpoints that both have live on, by ID.
 func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
+	before := c.Spec()
 	c.spec.Store(spec)
 	b.touched = append(b.touched, c)
 	b.applies++
@@ -108,7 +109,7 @@ func (b *Balancer) update(c *Cluster, spec *topology.Cluster, now time.Time) {
 	for _, e := range c.endpoints {
 		switch {
 		case e.seen == b.applies:
-		case e.outlivesDiscovery(spec):
+		case e.outlivesDiscovery(spec) && slices.Equal(before.Names, spec.Names):
 			e.pending = true
 			next = append(next, e)
 		default:
@@ -183,7 +184,8 @@ func (b *Balancer) removeCluster(c *Cluster, now time.Time) {
 
 // outlivesDiscovery tells whether an endpoint that discovery no longer names
 // stays for as long as its active check passes (facts 1.3): Envoy's STRICT_DNS
-// clusters with health_checks.
+// clusters with health_checks. A file that names other hosts is another matter:
+// in Envoy that is a new cluster.
 func (e *Endpoint) outlivesDiscovery(c *topology.Cluster) bool {
 	s := e.Spec()
 	return c.Type == topology.StrictDNS && s.Source == topology.FromDNS &&

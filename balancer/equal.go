@@ -24,7 +24,7 @@ func sameSettings(a, b *topology.Cluster) bool {
 		a.IgnoreHealthOnRemoval == b.IgnoreHealthOnRemoval && samePointee(a.Outlier, b.Outlier) &&
 		a.PanicPercent == b.PanicPercent && a.Overprovisioning == b.Overprovisioning && a.SlowStart == b.SlowStart &&
 		a.Hold == b.Hold && a.HoldMax == b.HoldMax && a.Tombstone == b.Tombstone &&
-		sameConflicts(a.Disagree, b.Disagree) && slices.Equal(a.LogicalAddr, b.LogicalAddr)
+		slices.Equal(a.Names, b.Names) && sameConflicts(a.Disagree, b.Disagree) && slices.Equal(a.LogicalAddr, b.LogicalAddr)
 }
 
 func samePointee[T comparable](a, b *T) bool {

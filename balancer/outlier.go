@@ -35,9 +35,9 @@ const (
 func (k kind) String() string {
 	switch k {
 	case errors5xx:
-		return "5xx answers or failures"
+		return "failed requests (5xx)"
 	case errorsGateway:
-		return "gateway failures"
+		return "failed requests (502, 503, 504)"
 	case errorsLocal:
 		return "failures to connect"
 	}
@@ -237,6 +237,25 @@ func (e *Endpoint) uneject(now time.Time) {
 	for k := range e.outlier.rows {
 		e.outlier.rows[k].Store(0)
 	}
+}
+
+// ejectedUntil is when an ejected endpoint comes back: at the first sweep after
+// its time. Balancer.mu is held.
+func (e *Endpoint) ejectedUntil() time.Time {
+	at, until := e.cluster.sweepAt, e.ejection.until
+	rule, on := e.cluster.outlier()
+	if !on || at.IsZero() || !at.Before(until) {
+		return later(at, until)
+	}
+	sweeps := (until.Sub(at) + rule.interval - 1) / rule.interval
+	return at.Add(sweeps * rule.interval)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // schedule sets the cluster's next sweep where it has none; without detection

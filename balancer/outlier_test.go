@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -170,16 +171,18 @@ func TestEjectionTime(t *testing.T) {
 			t.Helper()
 			suffer(t, b, "a", times(5, Outcome{Status: 500})...)
 			begin := time.Now()
-			if e := b.Snapshot().Clusters[0].Endpoints[0]; e.EjectedUntil.Sub(begin) != want {
-				t.Errorf("ejected for %s, want %s", e.EjectedUntil.Sub(begin), want)
+			e := b.Snapshot().Clusters[0].Endpoints[0]
+			lasts := e.EjectedUntil.Sub(begin)
+			if why := fmt.Sprintf("5 failed requests (5xx) in a row, back in about %s", lasts); e.Why != why {
+				t.Errorf("why: %s, want %s", e.Why, why)
 			}
 			for ejected(b, "a") {
 				time.Sleep(time.Second)
 				synctest.Wait()
 			}
-			// At the first sweep that finds its time over.
-			if took := time.Since(begin); took < want || took > want+10*time.Second {
-				t.Errorf("let in after %s, want within 10s after %s", took, want)
+			// At the first sweep that finds its time over, as was said.
+			if took := time.Since(begin); took < want || took >= want+10*time.Second || took != lasts {
+				t.Errorf("let in after %s, want within 10s after %s, and what was said: %s", took, want, lasts)
 			}
 		}
 		out(30 * time.Second)

@@ -70,7 +70,7 @@ func (e *Endpoint) evaluate(now time.Time) standing {
 	}
 	switch s.DockerHealth {
 	case topology.HealthStarting:
-		return standing{StateWaiting, "waiting for Docker's first check" + left(s.HealthNext, now), pending}
+		return standing{StateWaiting, "waiting for Docker's first check" + left(",", s.HealthNext, now), pending}
 	case topology.HealthUnhealthy:
 		return standing{StateUnhealthy, "Docker's health check fails", failed}
 	}
@@ -82,7 +82,7 @@ func (e *Endpoint) evaluate(now time.Time) standing {
 	case e.probe.known && !e.probe.healthy:
 		return standing{StateUnhealthy, join("its health check fails", e.probe.reason), failed}
 	case e.ejection.out:
-		return standing{StateEjected, e.ejection.why, failed}
+		return standing{StateEjected, e.ejection.why + left(", back in", e.ejectedUntil(), now), failed}
 	case e.weight() == 0:
 		return standing{StateHealthy, "weight 0 takes no traffic", out}
 	case e.probe.degraded:
@@ -92,6 +92,9 @@ func (e *Endpoint) evaluate(now time.Time) standing {
 	}
 	if s.IgnoredStop {
 		return standing{StateHealthy, "it ignored its stop signal", healthy}
+	}
+	if part := e.ramped(now); part < 1 {
+		return standing{StateHealthy, fmt.Sprintf("slow start: %.0f %% of its weight", 100*part), healthy}
 	}
 	return standing{StateHealthy, "", healthy}
 }
@@ -141,9 +144,9 @@ func (e *Endpoint) weight() uint32 {
 	return e.Spec().Weight
 }
 
-func left(until, now time.Time) string {
+func left(lead string, until, now time.Time) string {
 	if d := until.Sub(now); !until.IsZero() && d > 0 {
-		return fmt.Sprintf(", about %s", max(d.Round(time.Second), time.Second))
+		return fmt.Sprintf("%s about %s", lead, max(d.Round(time.Second), time.Second))
 	}
 	return ""
 }

@@ -32,6 +32,21 @@ func ramp(s topology.SlowStart, age time.Duration) float64 {
 	return max(least, math.Pow(part, 1/aggression))
 }
 
+// ramps tells whether the cluster's policy knows slow start (facts 2.5).
+func ramps(spec *topology.Cluster) bool {
+	return spec.SlowStart.Window > 0 && (spec.Policy == "round_robin" || spec.Policy == "least_request")
+}
+
+// ramped is the part of its weight that an endpoint has now. Balancer.mu is
+// held.
+func (e *Endpoint) ramped(now time.Time) float64 {
+	spec := e.cluster.Spec()
+	if !ramps(spec) || e.slowStart.IsZero() {
+		return 1
+	}
+	return ramp(spec.SlowStart, now.Sub(e.slowStart))
+}
+
 // weights are what the policies that know weights go by, with slow start
 // applied; equal: all are the same. While somebody ramps, the next publish is
 // set.
@@ -39,7 +54,7 @@ func (c *Cluster) weights(list []*Endpoint, spec *topology.Cluster, now time.Tim
 	weights = make([]uint64, len(list))
 	window := spec.SlowStart.Window
 	ramping := false
-	if window > 0 && (spec.Policy == "round_robin" || spec.Policy == "least_request") {
+	if ramps(spec) {
 		for _, e := range list {
 			ramping = ramping || now.Sub(e.slowStart) < window
 		}

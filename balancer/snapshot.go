@@ -101,7 +101,7 @@ func (e *Endpoint) status(now time.Time) EndpointStatus {
 		st.OverrideWeight = &weight
 	}
 	if e.ejection.out {
-		st.EjectedUntil = e.ejection.until
+		st.EjectedUntil = e.ejectedUntil()
 	}
 	return st
 }

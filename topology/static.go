@@ -2,8 +2,10 @@ package topology
 
 import (
 	"cmp"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // expandedStatic is a cluster of the file with its names resolved. It is
@@ -19,7 +21,7 @@ type expandedStatic struct {
 func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 	x := &expandedStatic{source: c, cluster: c.Cluster}
 	x.cluster.Source = FromFile
-	x.cluster.Endpoints, x.cluster.LogicalAddr = nil, nil
+	x.cluster.Endpoints, x.cluster.LogicalAddr, x.cluster.Names = nil, nil, nil
 	for i := range c.Hosts {
 		if c.Hosts[i].Name != "" {
 			x.answers = append(x.answers, answers[hostQuery(c, &c.Hosts[i])])
@@ -29,6 +31,9 @@ func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 	named := 0
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
+		if c.Type == StrictDNS {
+			x.cluster.Names = append(x.cluster.Names, net.JoinHostPort(h.Name, strconv.Itoa(int(h.Port))))
+		}
 		if h.Name == "" {
 			if h.Address.IsValid() {
 				x.add(h, FromFile, "file", h.Address)

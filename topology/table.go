@@ -256,10 +256,13 @@ type Cluster struct {
 	// IgnoreHealthOnRemoval false keeps a removed but passing DNS host routed
 	// (pending_dynamic_removal), facts 1.3.
 	IgnoreHealthOnRemoval bool
-	Outlier               *Outlier // nil: off
-	PanicPercent          uint32   // 0: no panic mode
-	Overprovisioning      uint32   // 140
-	SlowStart             SlowStart
+	// Names are what a STRICT_DNS cluster of the file resolves, as host:port:
+	// where they change it is the file that dropped a host, and not DNS.
+	Names            []string
+	Outlier          *Outlier // nil: off
+	PanicPercent     uint32   // 0: no panic mode
+	Overprovisioning uint32   // 140
+	SlowStart        SlowStart
 
 	Hold        time.Duration // how long a request waits for a ready member
 	HoldMax     uint32        // waiting at most
