@@ -51,7 +51,8 @@ type Images struct {
 type stage struct {
 	project string
 	images  Images
-	compose []string // the command
+	hold    time.Duration // lb.hold; 0: its default
+	compose []string      // the command
 	engine  string   // socket
 	dir     string
 	relay   *relay
@@ -72,7 +73,7 @@ func newStage(o Options, t *target, where place, second *Second) (*stage, error)
 	}
 	random := make([]byte, 3)
 	rand.Read(random)
-	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: o.Images, compose: o.Compose, engine: o.Socket, dir: dir, target: t, second: second}
+	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: o.Images, hold: o.Hold, compose: o.Compose, engine: o.Socket, dir: dir, target: t, second: second}
 	if second != nil {
 		s.engine = second.Socket
 	}
@@ -176,6 +177,9 @@ func (s *stage) file() string {
 			for label := range strings.SplitSeq(v.labels, ", ") {
 				fmt.Fprintf(&b, "      %s.%s\n", s.project, label)
 			}
+		}
+		if s.hold > 0 {
+			fmt.Fprintf(&b, "      %s.hold: %s\n", s.project, s.hold)
 		}
 		if v.grace != "" {
 			fmt.Fprintf(&b, "    stop_grace_period: %s\n", v.grace)

@@ -20,6 +20,10 @@ type Options struct {
 	// Rest is how long the proxy is left in peace before what it holds is read,
 	// after the first seed and after the last; 0: it is not read.
 	Rest time.Duration
+	// Hold is lb.hold of the services; 0: its default. A machine with other
+	// work may need longer than that to recreate a container, which is no fault
+	// of the proxy's.
+	Hold time.Duration
 	// Only are the names of the operations to do; none: all.
 	Only []string
 
