@@ -163,12 +163,16 @@ func TestSlowStart(t *testing.T) {
 		for _, test := range []struct {
 			age   time.Duration
 			share float64
-		}{{0, 0.1 / 1.1}, {10 * time.Second, 0.5 / 1.5}, {20 * time.Second, 0.5}} {
+			why   string
+		}{{0, 0.1 / 1.1, "slow start: 10 % of its weight"}, {10 * time.Second, 0.5 / 1.5, "slow start: 50 % of its weight"}, {20 * time.Second, 0.5, ""}} {
 			time.Sleep(test.age - time.Since(member(t, b, "b").joined))
 			synctest.Wait()
 			got := float64(tally(b, r, 11000)["b"]) / 11000
 			if math.Abs(got-test.share) > 0.01 {
 				t.Errorf("%s after it joined b has %.3f of the requests, want %.3f", test.age, got, test.share)
+			}
+			if why := b.Snapshot().Clusters[0].Endpoints[1].Why; why != test.why {
+				t.Errorf("%s after it joined: %q, want %q", test.age, why, test.why)
 			}
 		}
 		b.mu.Lock()

@@ -53,7 +53,7 @@ type stage struct {
 	images  Images
 	hold    time.Duration // lb.hold; 0: its default
 	compose []string      // the command
-	engine  string   // socket
+	engine  string        // socket
 	dir     string
 	relay   *relay
 	target  *target // nil: the proxy is ours
