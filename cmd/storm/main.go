@@ -82,11 +82,13 @@ func run(ctx context.Context, o storm.Options) (err error) {
 		o.Second = func() (*storm.Second, error) { return second(engine) }
 	}
 	report, err := storm.Run(ctx, o)
-	if err != nil {
-		return err
+	if report != nil && len(report.Rows) > 0 { // what was seen counts, however it ended
+		fmt.Println()
+		if err := storm.WriteTable(os.Stdout, report.Rows); err != nil {
+			return err
+		}
 	}
-	fmt.Println()
-	if err := storm.WriteTable(os.Stdout, report.Rows); err != nil {
+	if err != nil {
 		return err
 	}
 	for _, m := range report.Missing {

@@ -65,7 +65,8 @@ func (r *Report) Leak() error {
 }
 
 // Run sets the stages, sends the storm over them and removes them. The error is
-// of a stage; losses are in the report.
+// of a stage, or that ctx has ended; losses are in the report, which with an
+// error is of the seeds that were over by then.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
 	all, missing, err := choose(o.Only)
 	if err != nil {
@@ -87,7 +88,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 			continue
 		}
 		if err := report.run(ctx, o, ours, where); err != nil {
-			return nil, err
+			return report, err
 		}
 	}
 	return report, nil
