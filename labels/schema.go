@@ -140,7 +140,7 @@ var schema = []key{
 
 	// Choosing a member.
 	{name: "policy", scope: ScopeCluster, example: "least_request", initial: "round_robin",
-		meaning: "How a member is chosen: `round_robin`, `least_request` (the less busy of two), `random`, `ring_hash`, `maglev`.",
+		meaning: "How a member is chosen: `round_robin`, `least_request` (the less busy of two), `random` (each alike, whatever its weight), `ring_hash`, `maglev`.",
 		cluster: wordKey(func(p *ClusterPolicy) *string { return &p.Policy }, "round_robin", "least_request", "random", "ring_hash", "maglev")},
 	{name: "hash", scope: ScopeCluster, example: "header:x-user", initial: "source_ip",
 		meaning: "What `ring_hash` and `maglev` hash: `source_ip`, `header:<name>`, `cookie:<name>`.",
@@ -206,7 +206,7 @@ var schema = []key{
 
 	// Limits.
 	{name: "timeout", scope: ScopeCluster, example: "30s", initial: "60s",
-		meaning: "Until the response's head, of each try; `0s` is no limit. Another is tried where `lb.retry.on` has `gateway-error` or `5xx`.",
+		meaning: "Until the response's head, of each try; `0s` is no limit. Who gets none is answered 504: a member that hangs is not left for another, unless `lb.retry.on` has `gateway-error` or `5xx`.",
 		cluster: durationKey(0, func(p *ClusterPolicy) *time.Duration { return &p.ResponseTimeout })},
 	{name: "timeout.connect", scope: ScopeCluster, example: "1s", initial: "2s",
 		meaning: "Until the connection stands.",
