@@ -163,7 +163,11 @@ func New(o Options) (*Server, error) {
 	l := o.Listener
 	if l == nil {
 		var err error
-		if l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(o.Address)); err != nil {
+		network := "tcp" // [::] is both families
+		if o.Address.Addr().Is4() {
+			network = "tcp4" // 0.0.0.0 is IPv4 alone, as in Envoy; net would bind [::]
+		}
+		if l, err = net.ListenTCP(network, net.TCPAddrFromAddrPort(o.Address)); err != nil {
 			return nil, fmt.Errorf("admin: cannot listen on %s: %w (--admin-listen chooses another address)", o.Address, cause(err))
 		}
 	}

@@ -52,7 +52,11 @@ func (s *Server) bind(addr netip.AddrPort) (*net.TCPListener, error) {
 	// Plain TCP, which net would not choose: a Multipath TCP socket takes no
 	// filter (stopQueue), and Envoy does not offer it either.
 	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(context.Background(), "tcp", addr.String())
+	network := "tcp" // [::] is both families
+	if addr.Addr().Is4() {
+		network = "tcp4" // 0.0.0.0 is IPv4 alone, as in Envoy; net would bind [::]
+	}
+	ln, err := lc.Listen(context.Background(), network, addr.String())
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,24 @@ func TestListenByDifference(t *testing.T) {
 	}
 }
 
+// TestListenFamilies: what is asked for is what is bound.
+func TestListenFamilies(t *testing.T) {
+	r := newRig(t, setup{}, netip.MustParseAddrPort("127.0.0.1:1"))
+	for asked, want := range map[string]bool{"0.0.0.0:0": true, "[::]:0": false} {
+		with := append(append([]topology.Listener{}, r.table.Listeners...),
+			topology.Listener{Name: "any", Address: netip.MustParseAddrPort(asked)})
+		if err := r.srv.Listen(with); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.srv.Addr("any").Addr(); got.Is4() != want {
+			t.Errorf("%s is bound as %s", asked, got)
+		}
+		if err := r.srv.Listen(r.table.Listeners); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestDrainAndShutdown(t *testing.T) {
 	release := make(chan struct{})
 	b := wire.Listen(t, func(c *wire.Conn) {
