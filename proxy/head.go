@@ -53,7 +53,7 @@ type head struct {
 	size   int // of the whole head with its empty line, once complete
 }
 
-// headLimits bound a head (issue: 431). In bytes, and field lines.
+// headLimits bound a head (431). In bytes, and field lines.
 type headLimits struct {
 	bytes, fields int
 }

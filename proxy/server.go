@@ -122,7 +122,7 @@ func (s *Server) Addr(name string) netip.AddrPort {
 }
 
 // Drain begins the end: from now on every response tells its client to close,
-// while the listeners still accept (issue: 6.8).
+// while the listeners still accept.
 func (s *Server) Drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
