@@ -227,7 +227,7 @@ var schema = []key{
 		meaning: "Requests that wait for a connection, at most.",
 		cluster: uintKey(0, maxBreaker, func(p *ClusterPolicy) *uint32 { return &p.MaxPending })},
 	{name: "max_requests", scope: ScopeCluster, example: "200", initial: "1024",
-		meaning: "Requests in flight to the cluster, at most.",
+		meaning: "Requests in flight to the cluster, at most; more are answered 503 at once, but for those that `lb.hold` has piled up, which wait for room.",
 		cluster: uintKey(1, maxBreaker, func(p *ClusterPolicy) *uint32 { return &p.MaxRequests })},
 }
 
