@@ -13,7 +13,7 @@ const longestValue = 8 << 10
 
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// appendText is Envoy's default line (facts 6.10): [start] "method path
+// appendText is Envoy's default line: [start] "method path
 // protocol" status flags received sent duration upstream-time
 // "x-forwarded-for" "user-agent" "x-request-id" "authority" "upstream". What is
 // not there is "-". A quotation mark, a backslash and what is not printable is

@@ -42,7 +42,7 @@ func (s *Server) badFormat(w http.ResponseWriter, got, want string) {
 // addedViaAPI: what Envoy calls a cluster that did not come from its file.
 func addedViaAPI(c *balancer.ClusterStatus) bool { return c.Source != topology.FromFile }
 
-// writeCluster writes Envoy's text (facts 7.3).
+// writeCluster writes Envoy's text.
 func writeCluster(b *bufio.Writer, c *balancer.ClusterStatus) {
 	name := oneLine(c.Name)
 	line := func(key string, value any) { fmt.Fprintf(b, "%s::%s::%v\n", name, key, value) }
@@ -101,7 +101,7 @@ func healthFlags(e *balancer.EndpointStatus) string {
 	return e.Flags
 }
 
-// clusterStatuses is Envoy's JSON (facts 7.3).
+// clusterStatuses is Envoy's JSON.
 func clusterStatuses(clusters []balancer.ClusterStatus) *adminv3.Clusters {
 	out := &adminv3.Clusters{}
 	for i := range clusters {

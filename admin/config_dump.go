@@ -31,7 +31,7 @@ type File interface {
 
 var _ File = (*config.Source)(nil)
 
-// configDump answers as Envoy does (facts 7.6). What the file said is static, in
+// configDump answers as Envoy does. What the file said is static, in
 // the file's own words; what labels and flags made is dynamic, in the words that
 // Envoy has for it.
 func (s *Server) configDump(w http.ResponseWriter, r *http.Request) {

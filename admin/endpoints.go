@@ -79,7 +79,7 @@ func (s *Server) table() []endpoint {
 // Handler is the whole port as an http.Handler.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
-// serveHTTP follows Envoy's generic rules (facts 7.1): exact path, the two
+// serveHTTP follows Envoy's generic rules: exact path, the two
 // headers on everything, the list of commands with a 404, 405 where something
 // would change by anything but a POST.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {

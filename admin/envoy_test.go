@@ -71,7 +71,7 @@ func TestEnvoyJSON(t *testing.T) {
 	}
 }
 
-// TestClustersText compares with what facts 7.3 shows, line by line.
+// TestClustersText compares with what Envoy writes, line by line.
 func TestClustersText(t *testing.T) {
 	s, _ := newServer(t, nil)
 	got := ask(t, s, "GET", "/clusters", nil).Body.String()

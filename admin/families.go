@@ -63,8 +63,8 @@ func (s *Server) read() *reading {
 	return r
 }
 
-// family is one metric. Its name is Envoy's dotted one (facts 7.9) with a $ for
-// each label; Prometheus's name and Envoy's tags follow from it (facts 7.8).
+// family is one metric. Its name is Envoy's dotted one with a $ for
+// each label; Prometheus's name and Envoy's tags follow from it.
 // Ours begin with "dockerlb.". Where we count nothing, there is no family: a
 // constant zero would be a lie.
 type family struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/dockerlb/dockerlb/balancer"
 )
 
-// listeners answers as Envoy does (facts 7.4). The admin's own is not listed.
+// listeners answers as Envoy does. The admin's own is not listed.
 func (s *Server) listeners(w http.ResponseWriter, r *http.Request) {
 	snap := s.o.Balancer.Snapshot()
 	bound := s.boundAddresses()

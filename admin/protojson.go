@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// writeProto answers with m as Envoy writes it (facts 7.1): snake_case names,
+// writeProto answers with m as Envoy writes it: snake_case names,
 // 64-bit integers as strings, one space of indentation. all prints fields of
 // default value too.
 func (s *Server) writeProto(w http.ResponseWriter, m proto.Message, all bool) {

@@ -108,7 +108,7 @@ type DNSStatus struct {
 }
 
 // ListenerCounters is what the proxy counted on one listener: Envoy's names
-// (facts: http.<stat_prefix>. and listener.<address>.), monotonic since start;
+// (http.<stat_prefix>. and listener.<address>.), monotonic since start;
 // those with Active are gauges.
 type ListenerCounters struct {
 	Name, StatPrefix string

@@ -73,7 +73,7 @@ func (s *Server) resetCounters(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "OK")
 }
 
-// stats is Envoy's (facts 7.7). There is one histogram, of joins; its quantiles
+// stats is Envoy's. There is one histogram, of joins; its quantiles
 // are those of its buckets' upper bounds.
 func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	var filter *regexp.Regexp

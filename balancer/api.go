@@ -15,8 +15,7 @@ import (
 	"github.com/dockerlb/dockerlb/topology"
 )
 
-// Why Acquire did not give an endpoint. The proxy answers each in its own way
-// (facts 6.8).
+// Why Acquire did not give an endpoint. The proxy answers each in its own way.
 var (
 	// ErrNoCluster: the route's cluster does not exist: NC.
 	ErrNoCluster = errors.New("cluster not found")
@@ -70,7 +69,7 @@ type Request struct {
 	// avoided while there is another.
 	Tried [4]*Endpoint
 	// Idempotent: may be sent again, and may go to a Stopping member to its
-	// end (design.md, "Leaving and coming").
+	// end.
 	Idempotent bool
 	// Deadline bounds a hold; zero: the cluster's hold alone.
 	Deadline time.Time
@@ -183,7 +182,7 @@ type ClusterStatus struct {
 	Disagree           []topology.Conflict
 }
 
-// ClusterCounters carry Envoy's names (facts 7.9): monotonic since start,
+// ClusterCounters carry Envoy's names: monotonic since start,
 // those with Active are gauges.
 type ClusterCounters struct {
 	RqTotal, RqCompleted, RqTimeout, RqPerTryTimeout, RqCancelled  uint64

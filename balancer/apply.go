@@ -183,7 +183,7 @@ func (b *Balancer) removeCluster(c *Cluster, now time.Time) {
 }
 
 // outlivesDiscovery tells whether an endpoint that discovery no longer names
-// stays for as long as its active check passes (facts 1.3): Envoy's STRICT_DNS
+// stays for as long as its active check passes: Envoy's STRICT_DNS
 // clusters with health_checks. A file that names other hosts is another matter:
 // in Envoy that is a new cluster.
 func (e *Endpoint) outlivesDiscovery(c *topology.Cluster) bool {

@@ -7,7 +7,7 @@ import (
 	"github.com/dockerlb/dockerlb/topology"
 )
 
-// usage is what a cluster's circuit breakers measure (facts 4.1). Like Envoy's
+// usage is what a cluster's circuit breakers measure. Like Envoy's
 // they are approximate under races: a limit can be passed by as many as come at
 // one instant, never by more.
 type usage struct {
@@ -100,7 +100,7 @@ func (c *Cluster) RetryLimitExceeded() { c.count.retryLimit.Add(1) }
 
 // ConnOpen asks the breaker (max_connections) for one more connection, and
 // counts it; ConnFailed and ConnClosed end what ConnOpen began. Where the
-// breaker is open an endpoint without a connection still gets one (facts 4.1).
+// breaker is open an endpoint without a connection still gets one.
 func (e *Endpoint) ConnOpen() bool {
 	c := e.cluster
 	if c.use.connections.Add(1) > int64(limits(c.Spec()).MaxConnections) && e.cxActive.Load() > 0 {

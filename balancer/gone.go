@@ -56,7 +56,7 @@ func (e *Endpoint) DrainDeadline() time.Time {
 
 // startDrain begins the drain time at from, where it has not begun. Endpoints
 // of the file have none: what is in flight there finishes with no limit, as in
-// Envoy (facts 1.3).
+// Envoy.
 func (e *Endpoint) startDrain(from time.Time) {
 	s := e.Spec()
 	if e.drainBy.Load() != 0 || s.Source != topology.FromLabels && s.Drain == 0 {

@@ -4,7 +4,7 @@ import "math/bits"
 
 // leastRequest is Envoy's LEAST_REQUEST over equal weights: so many choices
 // drawn with replacement, and the one with the fewest requests; among equals
-// the first drawn (facts 2.1).
+// the first drawn.
 type leastRequest struct {
 	list    []*Endpoint
 	choices uint32

@@ -76,7 +76,7 @@ func TestLeastRequestCountsWhatIsOut(t *testing.T) {
 	}
 }
 
-// RANDOM ignores weights (facts 2.1), but not that of 0.
+// RANDOM ignores weights, but not that of 0.
 func TestRandom(t *testing.T) {
 	b := New(Options{})
 	c := cluster(weighing(9, 1, 0)...)

@@ -10,7 +10,7 @@ import (
 	"github.com/dockerlb/dockerlb/topology"
 )
 
-// Passive health is Envoy's outlier detection (facts 3.2). Requests only count;
+// Passive health is Envoy's outlier detection. Requests only count;
 // what a count comes to is decided by Run.
 
 // outlierCounters are what detection goes by, written by requests.

@@ -215,7 +215,7 @@ func (b *Balancer) assess(c *Cluster, e *Endpoint, now time.Time) {
 			b.joined(e, now)
 		}
 		// The ramp begins when it joins, and again when a check that failed
-		// passes; the end of an ejection does not restart it (facts 2.5).
+		// passes; the end of an ejection does not restart it.
 		if !was.class.ready() && was.state != StateEjected && was.state != StateDraining {
 			e.slowStart = now
 		}

@@ -109,7 +109,7 @@ func (e *Endpoint) unproven() class {
 	return failed
 }
 
-// flags are Envoy's health_flags (facts 2.2, 7.3).
+// flags are Envoy's health_flags.
 func (e *Endpoint) flags() string {
 	var b strings.Builder
 	s := e.Spec()

@@ -11,7 +11,7 @@ import (
 	"github.com/dockerlb/dockerlb/topology"
 )
 
-// Envoy's defaults for a ring (facts 2.1).
+// Envoy's defaults for a ring.
 const (
 	ringLeast = 1024
 	ringMost  = 8 << 20

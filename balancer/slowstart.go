@@ -15,7 +15,7 @@ const (
 )
 
 // ramp is the part of its weight that a member has so long after it joined:
-// Envoy's formula (facts 2.5). Outside of the window it is 1.
+// Envoy's formula. Outside of the window it is 1.
 func ramp(s topology.SlowStart, age time.Duration) float64 {
 	if s.Window <= 0 || age >= s.Window {
 		return 1
@@ -32,7 +32,7 @@ func ramp(s topology.SlowStart, age time.Duration) float64 {
 	return max(least, math.Pow(part, 1/aggression))
 }
 
-// ramps tells whether the cluster's policy knows slow start (facts 2.5).
+// ramps tells whether the cluster's policy knows slow start.
 func ramps(spec *topology.Cluster) bool {
 	return spec.SlowStart.Window > 0 && (spec.Policy == "round_robin" || spec.Policy == "least_request")
 }

@@ -17,7 +17,7 @@ type tier struct {
 }
 
 // arrange sets the picker's lanes: tiers, degraded members and panic, by the
-// rules of Envoy (facts 2.3 and 2.4) in its integer arithmetic.
+// rules of Envoy in its integer arithmetic.
 func (c *Cluster) arrange(p *picker, now time.Time) {
 	tiers := c.tiers()
 	if len(tiers) == 0 {

@@ -8,8 +8,7 @@ import (
 	"github.com/dockerlb/dockerlb/topology"
 )
 
-// Envoy's documented examples of priorities, degraded members and panic
-// (facts 2.3 and 2.4).
+// Envoy's documented examples of priorities, degraded members and panic.
 func TestSpread(t *testing.T) {
 	for _, test := range []struct {
 		name  string

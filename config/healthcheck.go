@@ -14,7 +14,7 @@ import (
 // defaultNoTraffic is Envoy's no_traffic_interval.
 const defaultNoTraffic = 60 * time.Second
 
-// healthCheck reads an active check with Envoy's defaults (facts 3.1). Where an
+// healthCheck reads an active check with Envoy's defaults. Where an
 // interval that only takes another's place is not given, it is zero.
 func (c *converter) healthCheck(h *core.HealthCheck, at string) topology.HealthCheck {
 	out := topology.HealthCheck{

@@ -10,7 +10,7 @@ import (
 	"github.com/dockerlb/dockerlb/topology"
 )
 
-// Envoy's circuit breakers (facts 4.1).
+// Envoy's circuit breakers.
 var defaultBreakers = topology.Breakers{MaxConnections: 1024, MaxPending: 1024, MaxRequests: 1024, MaxRetries: 3}
 
 const (
@@ -57,7 +57,7 @@ func value(v *wrapperspb.UInt32Value, otherwise uint32) uint32 {
 	return v.GetValue()
 }
 
-// outlier reads outlier_detection with Envoy's defaults (facts 3.2).
+// outlier reads outlier_detection with Envoy's defaults.
 func (c *converter) outlier(o *cluster.OutlierDetection, at string) *topology.Outlier {
 	out := &topology.Outlier{
 		Consecutive5xx:      value(o.GetConsecutive_5Xx(), 5),

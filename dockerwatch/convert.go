@@ -21,7 +21,7 @@ const (
 )
 
 // hasPrefix tells whether any label is ours: "lb." for the prefix "lb". Keys
-// are compared lower-case (label-schema rule 2).
+// are compared lower-case.
 func hasPrefix(prefix string, labels map[string]string) bool {
 	for k := range labels {
 		if len(k) > len(prefix) && k[len(prefix)] == '.' && strings.EqualFold(k[:len(prefix)], prefix) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The defaults of label-schema, in Go: the one place where they stand twice,
+// The defaults of the labels, in Go: the one place where they stand twice,
 // so that a slip in the table is found.
 func TestDefaultClusterPolicy(t *testing.T) {
 	want := ClusterPolicy{

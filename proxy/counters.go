@@ -2,7 +2,7 @@ package proxy
 
 import "sync/atomic"
 
-// Counters are a listener's, with Envoy's names (facts 7.9, http.<prefix>.
+// Counters are a listener's, with Envoy's names (http.<prefix>.
 // downstream_…); monotonic but for those with Active.
 type Counters struct {
 	Listener, StatPrefix                         string

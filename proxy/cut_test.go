@@ -21,7 +21,7 @@ func halfBody(c *wire.Conn) {
 }
 
 // A response that a time limit cuts short: the client sees it incomplete, and
-// the log says which limit it was (facts 4.2, 6.8).
+// the log says which limit it was.
 func TestTimeCutsBody(t *testing.T) {
 	const limit = 50 * time.Millisecond
 	for _, test := range []struct {

@@ -106,8 +106,7 @@ func TestLogicalDNSNobodyAnswers(t *testing.T) {
 	}
 }
 
-// A new answer is for new connections: the one that there is stays in use
-// (facts 1.4).
+// A new answer is for new connections: the one that there is stays in use.
 func TestLogicalDNSKeepsConnections(t *testing.T) {
 	first, second := wire.Listen(t, wire.Answer(ok200)), wire.Listen(t, wire.Answer(ok200))
 	r := newRig(t, setup{cluster: logical(wire.Patience, first.Addr())})

@@ -254,7 +254,7 @@ func (ex *exchange) tries() {
 // failure is why a try has not answered.
 type failure struct {
 	result    balancer.Result
-	reason    string // Envoy's words, facts 6.8
+	reason    string // Envoy's words
 	transport string
 	flag      Flags
 	unsent    bool // the endpoint cannot have seen any of it

@@ -1,6 +1,6 @@
 package proxy
 
-// Flags are Envoy's response flags (facts 6.9), one bit each.
+// Flags are Envoy's response flags, one bit each.
 type Flags uint32
 
 const (

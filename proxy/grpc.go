@@ -11,7 +11,7 @@ func (ex *exchange) isGRPC() bool {
 
 // grpcReply makes a local reply one that a gRPC client understands: such a
 // client wants HTTP 200 and a status of its own, and shows the message
-// (facts 6.8; the "Trailers-Only" of gRPC's PROTOCOL-HTTP2.md).
+// (the "Trailers-Only" of gRPC's PROTOCOL-HTTP2.md).
 func (ex *exchange) grpcReply(status int, body []byte) {
 	ex.addResp = append(ex.addResp, pair{"content-type", grpcType}, pair{"grpc-status", ex.decimal(int64(grpcStatus(status)))})
 	if len(body) > 0 {

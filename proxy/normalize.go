@@ -84,7 +84,7 @@ func isNormal(path []byte) bool {
 	return true
 }
 
-// appendNormalized is Envoy's normalize_path (facts 6.3): percent-encoded
+// appendNormalized is Envoy's normalize_path: percent-encoded
 // unreserved octets are decoded, "\" becomes "/", dot segments are removed
 // (RFC 3986 section 5.2.4). False: a broken percent-encoding, or a path that
 // climbs above its root.

@@ -7,7 +7,7 @@ import (
 	"github.com/dockerlb/dockerlb/balancer"
 )
 
-// local answers for ourselves (facts 6.8).
+// local answers for ourselves.
 func (ex *exchange) local(status int, body string, flag Flags, details string) {
 	ex.rec.Flags |= flag
 	ex.direct(status, []byte(body), details)
@@ -132,7 +132,7 @@ func (ex *exchange) giveUp(f *failure) {
 
 var valueTrue = []byte("true")
 
-// resetBody is Envoy's template (facts 6.8).
+// resetBody is Envoy's template.
 func (ex *exchange) resetBody(f *failure) string {
 	s := "upstream connect error or disconnect/reset before headers. "
 	if ex.attempts > 1 {

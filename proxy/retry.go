@@ -140,7 +140,7 @@ func (ex *exchange) avoid(e *balancer.Endpoint) {
 	ex.q.Tried[len(ex.q.Tried)-1] = e
 }
 
-// policyWants: the route's conditions for a try without a response (facts 4.3).
+// policyWants: the route's conditions for a try without a response.
 func (ex *exchange) policyWants(f *failure) bool {
 	p := &ex.route.Spec.Retry
 	if p.IdempotentOnly && !ex.q.Idempotent {
@@ -214,7 +214,7 @@ func retriable(p *topology.RetryPolicy, status int) bool {
 
 // backOff waits before the next try: not before the first that goes to another
 // endpoint because one could not be connected to, else up to 25, 50, 100 ms and
-// so on at random (facts 4.3). False: the client left meanwhile.
+// so on at random. False: the client left meanwhile.
 func (ex *exchange) backOff(f *failure) bool {
 	r, p := &ex.retry, &ex.route.Spec.Retry
 	n := r.backOffs

@@ -131,7 +131,7 @@ func (s *Server) Drain() {
 }
 
 // SetFailing is /healthcheck/fail and /ok: responses tell clients to close, as
-// long as it holds (facts 5).
+// long as it holds.
 func (s *Server) SetFailing(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +140,7 @@ func (s *Server) SetFailing(on bool) {
 }
 
 // StopListening closes the listeners and keeps Listen from opening any again.
-// Connections are left alone: /drain_listeners (facts 5).
+// Connections are left alone: /drain_listeners.
 func (s *Server) StopListening() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,7 +18,7 @@ const (
 	pipeSize = 256 << 10
 	// maxPipes bounds the pipes of a Pools. The kernel gives a user 64 MiB of
 	// pipe buffers; who has more gets pipes of 8 KiB, which are slower than
-	// copying (facts/performance.md).
+	// copying.
 	maxPipes = 192
 	// spliceSlow: where a pipe's filling and emptying takes longer than this, a
 	// peer is slow, and the rest is copied: others have more use for the pipe.

@@ -169,7 +169,7 @@ func (ex *exchange) forwardedElement(peer netip.Addr) []byte {
 	return append(b, ";proto=http"...)
 }
 
-// envoyForwarded is facts 6.4: X-Forwarded-For is untouched unless
+// envoyForwarded is as in Envoy: X-Forwarded-For is untouched unless
 // use_remote_address, and then joined without a space.
 func (ex *exchange) envoyForwarded() {
 	o, r := ex.http, &ex.req
@@ -187,7 +187,7 @@ func (ex *exchange) envoyForwarded() {
 		}
 		peer := ex.rec.Peer.Addr()
 		if peer.IsLoopback() {
-			peer = ex.ln.bound.Addr() // facts 6.4: our own address for a loopback peer
+			peer = ex.ln.bound.Addr() // our own address for a loopback peer
 		}
 		ex.scratch = peer.AppendTo(ex.scratch)
 		ex.addReq = append(ex.addReq, pair{"x-forwarded-for", ex.scratch[n:]})
@@ -204,7 +204,7 @@ func (ex *exchange) envoyForwarded() {
 }
 
 // envoyRequest removes the x-envoy-* fields that only the inside may set: no
-// address is internal by default (facts 6.4).
+// address is internal by default.
 func (ex *exchange) envoyRequest() {
 	r := &ex.req
 	for i := range r.fields {

@@ -11,7 +11,7 @@ import (
 	"github.com/dockerlb/dockerlb/balancer"
 )
 
-// upgradeAllowed: the route, else the listener, lists the protocol (facts 6.6).
+// upgradeAllowed: the route, else the listener, lists the protocol.
 // Of several that the client offers the first that is allowed is asked for, and
 // no other: who answers must not choose one that nobody has looked at. h2c is
 // never asked for; a client that offers it is served without (RFC 9110 section
@@ -93,7 +93,7 @@ func (ex *exchange) tunnel(c *conn, up *upConn) {
 	up.disarm()
 	t := &tunnel{idle: ex.srv.limits.TunnelIdle, clk: ex.srv.clk}
 	if o := ex.http; o.EnvoyHeaders && o.StreamIdleTimeout > 0 {
-		t.idle = o.StreamIdleTimeout // facts 6.6: applies throughout
+		t.idle = o.StreamIdleTimeout // applies throughout
 	}
 	t.touched.Store(t.clk.now())
 	stop := make(chan struct{})

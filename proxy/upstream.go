@@ -46,7 +46,7 @@ func (ex *exchange) try() failure {
 }
 
 // connect makes a new connection, or, where the cluster may have no more, waits
-// for one that another request gives back (facts 4.1: pending). A client that
+// for one that another request gives back (pending). A client that
 // leaves ends either.
 func (ex *exchange) connect(p *pool) (*upConn, error) {
 	up, err := p.dial(ex.stream.hold())
@@ -382,7 +382,7 @@ func (ex *exchange) more(up *upConn, idle time.Duration, want int64) error {
 }
 
 // headLimit is how long the response's head may take, from the end of the
-// request on, which is now: the shortest of the route's timeouts (facts 4.2). It notes which
+// request on, which is now: the shortest of the route's timeouts. It notes which
 // one that is. The overall timeout begins now, at the first try.
 func (ex *exchange) headLimit(now time.Time) time.Duration {
 	spec := ex.route.Spec

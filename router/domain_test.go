@@ -40,7 +40,7 @@ var (
 )
 
 // domainCases are hosts, and the domain that each finds among those of the
-// file (facts 6.1) and among those of labels.
+// file and among those of labels.
 var domainCases = []struct{ host, file, labels string }{
 	{"foo.com", "foo.com", "foo.com"},
 	{"www.foo.com", "www.foo.com", "*.foo.com"},

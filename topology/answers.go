@@ -72,7 +72,7 @@ type Answer struct {
 }
 
 // Outcome sorts what a query ended in: "empty" is an answer, "failed" is none.
-// Envoy takes NXDOMAIN as empty (facts 1.2).
+// Envoy takes NXDOMAIN as empty.
 type Outcome uint8
 
 const (

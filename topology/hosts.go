@@ -29,7 +29,7 @@ type host struct {
 	contested        bool    // two clusters asked for one route
 }
 
-// settle decides who gets the contested routes (label-schema rule 9).
+// settle decides who gets the contested routes.
 func (h *hostSet) settle(gs *groups, previous *Table) (conflicts []Conflict, notes []note) {
 	if !gs.moved && !h.contested {
 		return nil, nil

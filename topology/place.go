@@ -24,7 +24,7 @@ type place struct {
 	disputed    bool
 }
 
-// place finds the address by design.md's table, "Where an address comes from".
+// place finds the address: inspect's, confirmed or corrected by DNS.
 func (s *serviceDecider) place(port uint16) (place, bool) {
 	if s.service.Address.Host != "" {
 		return s.givenPlace(port)

@@ -17,7 +17,7 @@ type expandedStatic struct {
 	endpoints []*Endpoint // sorted by ID
 }
 
-// expand resolves a file cluster's hosts as Envoy does (facts 1.2 to 1.5).
+// expand resolves a file cluster's hosts as Envoy does.
 func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 	x := &expandedStatic{source: c, cluster: c.Cluster}
 	x.cluster.Source = FromFile
@@ -47,7 +47,7 @@ func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 			x.addLogical(h, a)
 		case StrictDNS:
 			if a.Outcome == OutcomeEmpty {
-				continue // an answer: the set becomes empty (facts 1.2)
+				continue // an answer: the set becomes empty
 			}
 			for _, ip := range a.Addresses {
 				x.add(h, FromDNS, "dns", ip)

@@ -72,7 +72,7 @@ type VirtualHost struct {
 	Routes []Route
 	// FallThrough: where no route matches, go on with the next less specific
 	// domain. True for the virtual hosts of labels; Envoy does not fall
-	// through (facts 6.1).
+	// through.
 	FallThrough bool
 }
 
@@ -254,7 +254,7 @@ type Cluster struct {
 	Breakers                    Breakers
 	HealthChecks                []HealthCheck
 	// IgnoreHealthOnRemoval false keeps a removed but passing DNS host routed
-	// (pending_dynamic_removal), facts 1.3.
+	// (pending_dynamic_removal).
 	IgnoreHealthOnRemoval bool
 	// Names are what a STRICT_DNS cluster of the file resolves, as host:port:
 	// where they change it is the file that dropped a host, and not DNS.

@@ -42,7 +42,7 @@ type Defaults struct {
 // balancer gives it.
 type Incumbents struct {
 	// Previous is the table in force; nil: none yet. Who holds a contested
-	// route there keeps it (label-schema rule 9), and a cluster of labels that
+	// route there keeps it, and a cluster of labels that
 	// has lost its last member keeps its routes, so that requests are held or
 	// get 503, not 404.
 	Previous *Table

@@ -162,7 +162,7 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 	return o, nil
 }
 
-// prefixPattern is what a label's key may be made of (label-schema, rule 2).
+// prefixPattern is what a label's key may be made of.
 var prefixPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 
 // defaults is what all containers start from.
