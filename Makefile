@@ -54,7 +54,7 @@ check: ## within a minute: format, vet, staticcheck, unit tests
 	go vet ./...
 	go tool staticcheck ./...
 	GOOS=darwin go build -o /dev/null ./cmd/lb
-	go test -short -timeout 60s $(UNIT)
+	go test -short -p 4 -timeout 120s $(UNIT) # -p: they wait more than they work
 
 .PHONY: test
 test: ## within five minutes, everything: race detector, real engine, real Compose

@@ -13,6 +13,9 @@ import (
 // A peer that is slow but moves octets is not idle, though it needs longer than
 // the limit for what passes at once, and for making a socket's buffer writable.
 func TestSlowIsNotIdle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow is six seconds: too long for make check; make test tries it")
+	}
 	const limit = exactBelow // the shortest that the clock looks after
 	piece := strings.Repeat("x", 1<<20)
 	for _, chunked := range []bool{false, true} {
