@@ -54,7 +54,8 @@ check: ## within a minute: format, vet, staticcheck, unit tests
 	go vet ./...
 	go tool staticcheck ./...
 	GOOS=darwin go build -o /dev/null ./cmd/lb
-	go test -short -p 4 -timeout 120s $(UNIT) # -p: they wait more than they work
+# Four at once on any machine: they wait more than they work.
+	go test -short -p 4 -timeout 120s $(UNIT)
 
 .PHONY: test
 test: ## within five minutes, everything: race detector, real engine, real Compose
