@@ -179,7 +179,7 @@ func TestQuickStartThenInterval(t *testing.T) {
 		check(t, "news", f.news(), "a unhealthy")
 		f.set("a", result{})
 		pass(5 * time.Second)
-		check(t, "times", f.times("a"), at(0, 5, 15, 35, 75, 175, 275, 375, 2375, 4375)...)
+		check(t, "times", f.times("a"), at(0, 5, 10, 20, 40, 140, 240, 340, 2340, 4340)...)
 		check(t, "news", f.news(), "a healthy first")
 	})
 }
@@ -203,7 +203,7 @@ func TestQuickStartNeedsRise(t *testing.T) {
 		c := start(t, f, Options{})
 		c.apply(of(hc, "a"))
 		pass(time.Second)
-		check(t, "times", f.times("a"), at(0, 5, 15)...)
+		check(t, "times", f.times("a"), at(0, 5, 10)...)
 		check(t, "news", f.news(), "a unhealthy", "a healthy first")
 	})
 }

@@ -6,9 +6,9 @@ import "time"
 // kept for joins: with the quick start, the first second.
 const joiningAttempts = 16
 
-// quickStart are the moments after the first attempt, which is immediate, at
-// which a new member of labels is tried: after 5, 10, 20, 40 ms, then every 100.
-var quickStart = [...]time.Duration{5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond}
+// quickStart are the pauses before the second and later attempts on a new member
+// of labels: it is tried at once, 5, 10, 20 and 40 ms after that, then every 100.
+var quickStart = [...]time.Duration{5 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond}
 
 const (
 	quickPeriod = 100 * time.Millisecond
