@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -99,6 +100,9 @@ func TestSlowClientsDoNotSlowOthers(t *testing.T) {
 	}
 	tool, err := exec.LookPath("slowhttptest")
 	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("CI needs slowhttptest: make setup installs it")
+		}
 		t.Skip("slowhttptest is not installed: make setup")
 	}
 	big := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", 200<<10, strings.Repeat("x", 200<<10))
