@@ -23,6 +23,17 @@ type conn struct {
 	state      atomic.Uint32
 	streamIdle time.Duration // of the current exchange
 
+	// Of the wait for requests that is on, or was last: turn.go.
+	turnFn  func(uintptr) bool
+	turn    after         // what the last request that was served within it asks for
+	ex      *exchange     // begun within it, to be served outside; nil: none
+	lingers bool          // linger comes before the end
+	waits   uint32        // connFresh or connIdle
+	idleFor time.Duration // the connection's idle time; not positive: no limit
+	wait    time.Duration // what of it the wait may take
+	parks   bool          // after which the connection is parked
+	gone    atomic.Bool   // fin or rst, for whoever does not hold cmu
+
 	// What others do to the current exchange.
 	cmu      sync.Mutex
 	exchange uint64  // counts exchanges: a grace timer of an earlier one is void
@@ -41,6 +52,7 @@ func newConn(l *listener, tcp *net.TCPConn) (*conn, error) {
 	if err := c.init(tcp, l.srv.clk, c); err != nil {
 		return nil, err
 	}
+	c.turnFn = c.tryTurn
 	l.counters.cxActive.Add(1)
 	return c, nil
 }
@@ -62,6 +74,9 @@ func (c *conn) serve() {
 		case connParks:
 			return
 		case connEnds:
+			if c.lingers {
+				c.linger()
+			}
 			c.end()
 			c.srv.untrack(c)
 			return
@@ -80,25 +95,42 @@ const (
 
 // next waits for a request and serves it.
 func (c *conn) next() after {
-	s := c.srv
 	if len(c.unread()) == 0 {
-		limit := s.limits.IdleTimeout
-		if v := s.b.View().Listener(c.ln.name); v != nil && v.Spec.HTTP.IdleTimeout != 0 {
-			limit = v.Spec.HTTP.IdleTimeout
-		}
-		if a := c.await(limit); a != connGoesOn {
-			return a
+		if a := c.await(c.idleLimit()); a != connGoesOn {
+			return a // after connParks c is another goroutine's
 		}
 	}
+	ex := c.ex
+	if c.ex = nil; ex == nil {
+		ex = c.open()
+	}
+	keep, _ := ex.serveH1(false)
+	return c.finished(ex, keep)
+}
+
+// idleLimit is how long a client may wait with its next request; not positive:
+// for ever.
+func (c *conn) idleLimit() time.Duration {
+	if v := c.srv.b.View().Listener(c.ln.name); v != nil && v.Spec.HTTP.IdleTimeout != 0 {
+		return v.Spec.HTTP.IdleTimeout
+	}
+	return c.srv.limits.IdleTimeout
+}
+
+// open begins an exchange for a request of which something has come.
+func (c *conn) open() *exchange {
 	ex := exchanges.Get().(*exchange)
-	keep := ex.serveH1(c)
-	linger := ex.h1.close && !keep && ex.h1.complete && !ex.h1.ended
+	ex.begin(c.srv, c.ln, c.peer)
+	ex.h1.open(c, ex.http)
+	return ex
+}
+
+// finished ends it.
+func (c *conn) finished(ex *exchange, keep bool) after {
+	c.lingers = ex.h1.close && !keep && ex.h1.complete && !ex.h1.ended
 	ex.release()
 	exchanges.Put(ex)
 	c.requests++
-	if linger {
-		c.linger()
-	}
 	if !keep {
 		return connEnds
 	}
@@ -183,7 +215,10 @@ func (c *conn) hangup(reset bool) (last func()) {
 	c.cmu.Lock()
 	c.fin = true
 	c.rst = c.rst || reset
-	c.wakeLocked()
+	c.gone.Store(true)
+	if !c.wakeLocked() {
+		c.call(longAgo, connIdle) // it may wait without having looked
+	}
 	if c.busy && !c.tunnel {
 		c.departed()
 	}
@@ -249,45 +284,42 @@ func (c *conn) resume() {
 	c.mu.Unlock()
 }
 
-// serveH1 reads a request's head and runs its exchange; false: the connection
-// is to end.
-func (ex *exchange) serveH1(c *conn) (keep bool) {
-	s := c.srv
-	ex.begin(s, c.ln, c.peer)
-	o := ex.http
-	limits := headLimits{bytes: s.limits.HeadBytes, fields: s.limits.HeadFields}
-	maxTarget, headTime := s.limits.TargetBytes, s.limits.HeadTimeout
-	c.streamIdle = s.limits.StreamIdle
-	if o != nil {
-		override(&limits.bytes, o.MaxHeadBytes)
-		override(&limits.fields, o.MaxHeadFields)
-		override(&maxTarget, o.MaxTargetBytes)
-		override(&headTime, o.HeadTimeout)
-		override(&c.streamIdle, o.StreamIdleTimeout)
-	}
-	for armed := false; ; {
-		done, f := ex.req.parse(c.unread(), limits, maxTarget)
+// serveH1 reads a request's head and runs its exchange. keep: the connection may
+// carry another. within: inside the wait for the request, where only a request
+// that is here to its last octet is served (turn.go); another is left, and a
+// later call goes on with it.
+func (ex *exchange) serveH1(within bool) (keep, left bool) {
+	s, c, o := ex.srv, ex.h1.c, ex.http
+	for armed := false; !ex.h1.headDone; {
+		done, f := ex.req.parse(c.unread(), ex.h1.limits, ex.h1.maxTarget)
 		if f != nil {
-			ex.h1.begin(c, &ex.req)
+			ex.h1.begin(&ex.req)
 			ex.h1.ended, ex.h1.lost = false, true // the client may still be sending: linger
-			return ex.refuse(f)
+			return ex.refuse(f), false
 		}
 		if done {
+			ex.h1.headDone = true
 			break
 		}
+		if within {
+			return false, true
+		}
 		if !armed {
-			c.arm(headTime)
+			c.arm(ex.h1.headTime)
 			armed = true
 		}
-		if err := c.fill(limits.bytes + 1); err != nil {
-			ex.h1.begin(c, &ex.req)
-			return ex.headFailed(err)
+		if err := c.fill(ex.h1.limits.bytes + 1); err != nil {
+			ex.h1.begin(&ex.req)
+			return ex.headFailed(err), false
 		}
 		c.ln.counters.rx.Add(uint64(c.readN))
 	}
+	if within && !ex.req.whole(len(c.unread())) {
+		return false, true
+	}
 	c.disarm()
 	c.in.r += ex.req.size
-	ex.h1.begin(c, &ex.req)
+	ex.h1.begin(&ex.req)
 	ex.maxBody = s.limits.BodyBytes
 	if o != nil {
 		override(&ex.maxBody, o.MaxBodyBytes)
@@ -306,7 +338,7 @@ func (ex *exchange) serveH1(c *conn) (keep bool) {
 	}
 	ex.run()
 	c.finish()
-	return !ex.h1.close && ex.h1.complete && ex.h1.ended && !c.aborted.Load()
+	return !ex.h1.close && ex.h1.complete && ex.h1.ended && !c.aborted.Load(), false
 }
 
 // headFailed: the connection ended, or time did, within a head.

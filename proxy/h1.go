@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/dockerlb/dockerlb/topology"
 )
 
 // h1stream is an exchange's stream where the client speaks HTTP/1.1 (RFC 9112)
@@ -14,6 +16,11 @@ import (
 type h1stream struct {
 	c   *conn
 	req *request
+
+	limits    headLimits // of the request's head
+	maxTarget int
+	headTime  time.Duration
+	headDone  bool // it is here, parsed
 
 	headBuf *buffer // holds the request's head; views point into it
 	left    int64   // of a body with a length
@@ -39,9 +46,25 @@ type h1stream struct {
 	interrupted atomic.Bool // that goroutine is to end
 }
 
-func (h *h1stream) begin(c *conn, req *request) {
-	h.c, h.req = c, req
-	h.headBuf, h.out = c.in, nil
+// open makes ready for a request's head. o may be nil.
+func (h *h1stream) open(c *conn, o *topology.HTTPOptions) {
+	l := &c.srv.limits
+	h.c, h.headDone = c, false
+	h.limits = headLimits{bytes: l.HeadBytes, fields: l.HeadFields}
+	h.maxTarget, h.headTime, c.streamIdle = l.TargetBytes, l.HeadTimeout, l.StreamIdle
+	if o != nil {
+		override(&h.limits.bytes, o.MaxHeadBytes)
+		override(&h.limits.fields, o.MaxHeadFields)
+		override(&h.maxTarget, o.MaxTargetBytes)
+		override(&h.headTime, o.HeadTimeout)
+		override(&c.streamIdle, o.StreamIdleTimeout)
+	}
+}
+
+// begin makes ready for the request whose head has come, or as much as will.
+func (h *h1stream) begin(req *request) {
+	h.req = req
+	h.headBuf, h.out = h.c.in, nil
 	h.left, h.got, h.out64, h.respLeft = req.length, 0, 0, 0
 	h.ended = req.body == bodyNone || req.body == bodyLength && req.length == 0
 	h.err, h.until, h.late, h.lost = nil, time.Time{}, false, false

@@ -7,7 +7,7 @@ const (
 	connBusy   uint32 = iota
 	connFresh         // waits for its first request
 	connIdle          // waits for another
-	connCalled        // was told by lastCall to wait no longer
+	connCalled        // was told to look again, and to wait no longer
 	connParked        // waits without a goroutine: park.go
 )
 
@@ -16,42 +16,6 @@ const (
 // nothing.
 const freshGrace = time.Second
 
-// await waits for the first octet of a request, for at most limit.
-func (c *conn) await(limit time.Duration) after {
-	waits := connIdle
-	if c.requests == 0 {
-		waits = connFresh
-	}
-	wait, parks := c.parkAfter(limit)
-	c.arm(wait)
-	c.state.Store(waits)
-	if c.srv.stopping.Load() { // else LastCall comes after the store, and sees it
-		c.lastCall()
-	}
-	err := c.fill(smallBuffer)
-	called := !c.state.CompareAndSwap(waits, connBusy)
-	if called {
-		err = c.answerCall(err)
-	}
-	if err != nil {
-		if isTimeout(err) && !called {
-			switch {
-			case !parks || c.aborted.Load():
-			case c.park(limit - wait):
-				return connParks
-			case limit > 0:
-				return c.await(limit - wait)
-			default:
-				return c.await(limit)
-			}
-			c.ln.counters.cxIdle.Add(1)
-		}
-		return connEnds
-	}
-	c.ln.counters.rx.Add(uint64(c.readN))
-	return connGoesOn
-}
-
 // lastCall makes the connection end if it waits for a request: at once if it
 // has had one, else after a grace. A request that has arrived is served: see
 // answerCall. Any goroutine.
@@ -59,23 +23,23 @@ func (c *conn) lastCall() {
 	if c.wake() {
 		return // and its new goroutine finds out
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.aborted.Load() {
-		return
+	if !c.call(longAgo, connIdle) {
+		c.call(time.Now().Add(freshGrace), connFresh)
 	}
-	at := longAgo
-	switch {
-	case c.state.CompareAndSwap(connIdle, connCalled):
-	case c.state.CompareAndSwap(connFresh, connCalled):
-		at = time.Now().Add(freshGrace)
-	default:
-		return
-	}
-	_ = c.tcp.SetReadDeadline(at)
 }
 
-// answerCall ends the wait that lastCall has cut short. err is what the wait
+// call ends the wait, if it is of that kind, at a time, for a last look.
+func (c *conn) call(at time.Time, waits uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.aborted.Load() || !c.state.CompareAndSwap(waits, connCalled) {
+		return false
+	}
+	_ = c.tcp.SetReadDeadline(at)
+	return true
+}
+
+// answerCall ends the wait that call has cut short. err is what the wait
 // came to; a deadline is reported though a request is there, so look again.
 func (c *conn) answerCall(err error) error {
 	c.mu.Lock()

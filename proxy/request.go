@@ -39,6 +39,13 @@ func (r *request) reset() {
 	*r = request{head: h}
 }
 
+// whole: with so many octets, the head's among them, the request is here to its
+// last one, and no other protocol is asked for.
+func (r *request) whole(octets int) bool {
+	return r.upgrade == nil && !r.connect &&
+		(r.body == bodyNone || r.body == bodyLength && r.length <= int64(octets-r.size))
+}
+
 // parse goes on with data; true once the head is complete and sound. target
 // bounds the request target (414).
 func (r *request) parse(data []byte, limits headLimits, target int) (bool, *fault) {

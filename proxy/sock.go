@@ -203,8 +203,13 @@ func (s *sock) read(max int) error {
 			s.in = s.in.grow(max)
 		}
 	}
+	return s.readBy(s.readFn)
+}
+
+// readBy is one wait of the runtime's poller; f ends it.
+func (s *sock) readBy(f func(uintptr) bool) error {
 	s.readN, s.readErr = 0, nil
-	if err := s.raw.Read(s.readFn); err != nil {
+	if err := s.raw.Read(f); err != nil {
 		return err
 	}
 	return s.readErr
@@ -223,16 +228,14 @@ var errNotSilent = errors.New("closed, or something came unasked")
 // comes after it, an answer or a FIN, ends the wait. So that no read need be
 // tried that comes too early, as every read right after a write does.
 func (s *sock) ask(p []byte) error {
-	s.readNow, s.readN, s.readErr = false, 0, nil
+	s.readNow = false
 	s.writing, s.writeErr, s.asked = p, nil, false
-	if err := s.raw.Read(s.askFn); err != nil {
-		return err
-	}
-	if rest := s.writing; len(rest) > 0 && s.asked && s.writeErr == nil {
+	err := s.readBy(s.askFn)
+	if rest := s.writing; err == nil && len(rest) > 0 && s.asked && s.writeErr == nil {
 		_ = s.write(rest) // that is, writeErr
 		return s.read(largeBuffer)
 	}
-	return s.readErr
+	return err
 }
 
 func (s *sock) tryAsk(fd uintptr) bool {
