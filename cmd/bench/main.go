@@ -9,12 +9,17 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/dockerlb/dockerlb/internal/bench"
 )
+
+// What bench starts ends with the thread that has started it: it is the main one,
+// which lasts.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	// SIGPIPE too: a reader that has seen enough (| head) ends the run, and what

@@ -5,7 +5,9 @@ import (
 	"syscall"
 )
 
-// attributes has a child end with us, whatever ends us.
+// attributes has a child end with us, whatever ends us. The kernel ends it with
+// the thread that has started it (prctl(2), PR_SET_PDEATHSIG), and Go ends threads
+// as it likes: so Run's caller must be locked to a thread that stays.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }
 
 // asInImage is attributes for lb: the image's user, and so none of root's

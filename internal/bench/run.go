@@ -61,7 +61,8 @@ type live struct {
 }
 
 // Run measures and prints. It takes about Rounds × works × contenders × Seconds;
-// ctx ends it earlier, and everything that it has started.
+// ctx ends it earlier, and everything that it has started. Its goroutine must be
+// locked to a thread that stays: attributes says why.
 func Run(ctx context.Context, o Options) (err error) {
 	r, err := begin(o)
 	if err != nil {
