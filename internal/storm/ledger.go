@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,6 +113,38 @@ func (l *ledger) stops(from, to time.Time) []time.Time {
 		}
 	}
 	return all
+}
+
+// away is the longest time between from and to in which none of these daemons
+// served: before it listened, after its stop signal or its end. Zero: none.
+func (l *ledger) away(daemons map[string]bool, from, to time.Time) (gone, back time.Time) {
+	type span struct{ from, to time.Time }
+	var served []span
+	for id := range daemons {
+		d, s := l.daemons[id], span{from, to}
+		if d.listening.After(from) {
+			s.from = d.listening
+		}
+		for _, end := range []time.Time{d.signalled, d.ended} {
+			if !end.IsZero() && end.Before(s.to) {
+				s.to = end
+			}
+		}
+		if s.from.Before(s.to) {
+			served = append(served, s)
+		}
+	}
+	slices.SortFunc(served, func(a, b span) int { return a.from.Compare(b.from) })
+	at := from // until when somebody has served
+	for _, s := range append(served, span{to, to}) {
+		if s.from.Sub(at) > back.Sub(gone) {
+			gone, back = at, s.from
+		}
+		if s.to.After(at) {
+			at = s.to
+		}
+	}
+	return gone, back
 }
 
 func within(t, from, to time.Time) bool { return !t.Before(from) && t.Before(to) }

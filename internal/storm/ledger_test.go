@@ -39,6 +39,37 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+func TestAway(t *testing.T) {
+	at := func(s float64) time.Time { return time.Unix(1000, int64(s*1e9)) }
+	l := &ledger{daemons: map[string]*daemonLife{
+		"old":     {listening: at(-9), signalled: at(1), ended: at(1.2)},
+		"older":   {listening: at(-9), signalled: at(0.5)},
+		"new":     {listening: at(7)},
+		"another": {listening: at(-9)}, // of another service
+		"killed":  {listening: at(2), ended: at(3)},
+	}}
+	for _, tt := range []struct {
+		name       string
+		daemons    []string
+		gone, back float64
+	}{
+		{"one after the other", []string{"old", "older", "new"}, 1, 7},
+		{"one in between", []string{"old", "killed", "new"}, 3, 7},
+		{"somebody stays", []string{"old", "another", "new"}, 0, 0},
+		{"nobody comes back", []string{"old"}, 1, 10},
+		{"nobody at first", []string{"new"}, 0, 7},
+	} {
+		all := map[string]bool{}
+		for _, d := range tt.daemons {
+			all[d] = true
+		}
+		gone, back := l.away(all, at(0), at(10))
+		if want := at(tt.back).Sub(at(tt.gone)); back.Sub(gone) != want || want > 0 && !gone.Equal(at(tt.gone)) {
+			t.Errorf("%s: away from %v for %v, want %v", tt.name, gone.Sub(at(0)), back.Sub(gone), want)
+		}
+	}
+}
+
 func TestLedgerThatIsDamaged(t *testing.T) {
 	for _, text := range []string{"1000 a", "soon a listening"} {
 		if _, err := parseLedger(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "line 1") {

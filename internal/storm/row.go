@@ -23,7 +23,11 @@ type Row struct {
 	NearStop                int
 	Twice                   int
 	Cut                     int // WebSockets that ended with their backends
-	Longest, Late           time.Duration
+	// Beyond are failures that count for nothing: the engine was longer in
+	// bringing the service's last member back than the proxy is asked to hold
+	// requests, and these had been held for that long.
+	Beyond        int
+	Longest, Late time.Duration
 	// Join is the slowest time from listening to the first request; zero: none
 	// joined. Leave is the slowest time from the stop signal to the last
 	// request; below zero: nobody left.
@@ -50,6 +54,7 @@ func (r *Row) join(o *Row) {
 	r.NearStop += o.NearStop
 	r.Twice += o.Twice
 	r.Cut += o.Cut
+	r.Beyond += o.Beyond
 	r.Longest, r.Late = max(r.Longest, o.Longest), max(r.Late, o.Late)
 	r.Join, r.Leave = max(r.Join, o.Join), max(r.Leave, o.Leave)
 	r.Faults = append(r.Faults, o.Faults...)
@@ -74,6 +79,7 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 		fault("the operation did not take place: %v", w.err)
 	}
 	stops := l.stops(w.from, w.to)
+	gone, back := l.away(w.servedBy(samples, l), w.from, w.to)
 	var forbidden, unrecorded int
 	for i := range samples {
 		s := &samples[i]
@@ -113,6 +119,10 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 			rule = w.posts
 			r.Posts++
 		}
+		if !s.calm && w.hold > 0 && back.Sub(gone) > w.hold && within(due, gone, back) && s.took >= w.hold {
+			r.Beyond++
+			continue
+		}
 		if !rule.allows(w, s, due) {
 			forbidden++
 			r.tell(w, s, due, "")
@@ -134,6 +144,20 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 		fault("no request was sent")
 	}
 	return r
+}
+
+// servedBy are the daemons of the window's service, as far as they processed one
+// of its POSTs.
+func (w *window) servedBy(samples []sample, l *ledger) map[string]bool {
+	all := make(map[string]bool)
+	for i := range samples {
+		if !samples[i].calm {
+			for _, p := range l.posts[samples[i].id] {
+				all[p.daemon] = true
+			}
+		}
+	}
+	return all
 }
 
 // allows says whether this failure is allowed.

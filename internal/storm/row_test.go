@@ -55,6 +55,37 @@ func TestAllowances(t *testing.T) {
 	}
 }
 
+// The engine was longer away with the last member than the proxy is to hold: who
+// was held to the end may fail, who was not may not.
+func TestBackTooLate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		back   time.Duration
+		sample sample
+		pass   bool
+	}{
+		{"held to the end", 1900 * time.Millisecond, sample{due: 500 * time.Millisecond, took: time.Second}, true},
+		{"not held", 1900 * time.Millisecond, sample{due: 500 * time.Millisecond, took: 900 * time.Millisecond}, false},
+		{"due before", 1900 * time.Millisecond, sample{due: 300 * time.Millisecond, took: time.Second}, false},
+		{"back in time", 1300 * time.Millisecond, sample{due: 500 * time.Millisecond, took: time.Second}, false},
+		{"of the calm cluster", 1900 * time.Millisecond, sample{due: 500 * time.Millisecond, took: time.Second, calm: true}, false},
+	} {
+		w, start := scene(none, none)
+		w.hold = time.Second
+		l := noLedger()
+		l.daemons["old"] = &daemonLife{signalled: start.Add(400 * time.Millisecond)}
+		l.daemons["new"] = &daemonLife{listening: start.Add(tt.back)}
+		for _, d := range []string{"old", "new"} {
+			l.posts[d] = []processing{{d, start}}
+		}
+		tt.sample.shape, tt.sample.failure = get, "503"
+		samples := []sample{tt.sample, {id: "old", shape: post}, {id: "new", shape: post}}
+		if row := judge(w, samples, l, start); row.Pass() != tt.pass || (row.Beyond == 1) != tt.pass {
+			t.Errorf("%s: %d beyond, faults %q", tt.name, row.Beyond, row.Faults)
+		}
+	}
+}
+
 func TestTheCalmClusterMayLoseNothing(t *testing.T) {
 	w, start := scene(counted, counted)
 	row := judge(w, []sample{{shape: post, calm: true, answer: answer{failure: "503"}}}, noLedger(), start)
@@ -67,6 +98,7 @@ func TestTwiceIsNeverAllowed(t *testing.T) {
 	w, start := scene(counted, counted)
 	l := noLedger()
 	l.posts["x"] = []processing{{"a", start}, {"b", start.Add(time.Millisecond)}}
+	l.daemons["a"], l.daemons["b"] = &daemonLife{}, &daemonLife{}
 	row := judge(w, []sample{{id: "x", shape: post}}, l, start)
 	if row.Pass() || row.Twice != 1 || !strings.Contains(row.Evidence[0], "1ms apart") {
 		t.Errorf("%+v", row)

@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ type Options struct {
 	Rest time.Duration
 	// Hold is lb.hold of the services; 0: its default. A machine with other
 	// work may need longer than that to recreate a container, which is no fault
-	// of the proxy's.
+	// of the proxy's: what has been held for so long then may fail.
 	Hold time.Duration
 	// Only are the names of the operations to do; none: all.
 	Only []string
@@ -170,6 +171,9 @@ func (r *Report) add(seed uint64, row Row) {
 	r.Rows[i].join(&row)
 }
 
+// defaultHold is that of the label.
+const defaultHold = 5 * time.Second
+
 // choose are the operations to do, and those that cannot be done here.
 func choose(only []string) (all []operation, missing []string, err error) {
 	known := operations()
@@ -223,7 +227,7 @@ func (s *stage) blow(ctx context.Context, o Options, seed uint64, plan []planned
 		if err != nil || o.Limit > 0 && l.since() > o.Limit {
 			break
 		}
-		w := &window{planned: p, number: i}
+		w := &window{planned: p, number: i, hold: cmp.Or(o.Hold, defaultHold)}
 		windows = append(windows, w)
 		fmt.Fprintf(o.Progress, "%6.1f s  %v\n", l.since().Seconds(), p)
 		l.focus.Store(&focus{window: i, host: host(p.service)})

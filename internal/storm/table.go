@@ -27,6 +27,9 @@ func WriteTable(out io.Writer, rows []Row) error {
 	}
 	for i := range rows {
 		r := &rows[i]
+		if r.Beyond > 0 {
+			fmt.Fprintf(out, "\n%s: not counted are %d requests that were held for as long as lb.hold says; the engine took longer to bring the service back\n", r.Operation, r.Beyond)
+		}
 		if r.Pass() {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 type window struct {
 	planned
 	number   int
+	hold     time.Duration // how long the proxy holds requests; 0: not said
 	from, to time.Time
 	mark     time.Time // set by the operation, where its allowance is early
 	ran      []stepTime
