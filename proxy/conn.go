@@ -313,6 +313,7 @@ func (ex *exchange) serveH1(within bool) (keep, left bool) {
 			return ex.headFailed(err), false
 		}
 		c.ln.counters.rx.Add(uint64(c.readN))
+		ex.came = time.Now()
 	}
 	if within && !ex.req.whole(len(c.unread())) {
 		return false, true

@@ -19,6 +19,7 @@ const stagger = 300 * time.Millisecond
 // One of the library's would cost a timer and a goroutine more.
 type dialing struct {
 	until  time.Time
+	cut    bool // until is the request's limit, and says nothing of the endpoint
 	cancel <-chan struct{}
 }
 
@@ -35,9 +36,10 @@ func (d *dialing) Err() error {
 	}
 }
 
-// dial makes a new connection; cancel, where it is closed, ends the attempt. The
-// error is errOverflow, errPendingCanceled, errConnectTimeout or the dial's own.
-func (p *pool) dial(cancel <-chan struct{}) (*upConn, error) {
+// dial makes a new connection; cancel, where it is closed, ends the attempt, and
+// so does by, where it is not zero. The error is errOverflow, errPendingCanceled,
+// errPendingTimeout (by has come), errConnectTimeout or the dial's own.
+func (p *pool) dial(by time.Time, cancel <-chan struct{}) (*upConn, error) {
 	e := p.endpoint
 	if !e.ConnOpen() {
 		return nil, errOverflow
@@ -48,6 +50,9 @@ func (p *pool) dial(cancel <-chan struct{}) (*upConn, error) {
 		limit = p.pools.o.ConnectTimeout
 	}
 	ctx := &dialing{until: time.Now().Add(limit), cancel: cancel}
+	if !by.IsZero() && by.Before(ctx.until) {
+		ctx.until, ctx.cut = by, true
+	}
 	addr := e.Address()
 	var tcp *net.TCPConn
 	var err error
@@ -84,6 +89,9 @@ func (p *pool) dialFailed(ctx *dialing, err error) error {
 		return errPendingCanceled
 	case isOwnFault(err):
 		p.endpoint.ConnClosed()
+	case errors.As(err, &ne) && ne.Timeout() && ctx.cut:
+		p.endpoint.ConnClosed()
+		return errPendingTimeout
 	case errors.As(err, &ne) && ne.Timeout():
 		p.endpoint.ConnFailed(true)
 		return errConnectTimeout

@@ -52,6 +52,7 @@ type exchange struct {
 	chunk                    chunks // of a response
 	slow                     bool   // a peer of the response's body is
 	start                    time.Time
+	came                     time.Time // when the request's head was complete
 	sentAt                   time.Time
 	deadline                 time.Time // of all tries, once the request is complete; zero: none
 	attempts                 int
@@ -75,6 +76,7 @@ func (ex *exchange) begin(s *Server, l *listener, peer netip.AddrPort) {
 		ex.http = &ex.view.Spec.HTTP
 	}
 	ex.start = time.Now()
+	ex.came = ex.start
 	ex.addReq, ex.addResp, ex.scratch = ex.addReq[:0], ex.addResp[:0], ex.scratch[:0]
 	ex.newPath = false
 	ex.extraReceived, ex.extraSent = 0, 0
@@ -168,7 +170,10 @@ func (ex *exchange) run() {
 	ex.q.Idempotent = ex.req.idempotent()
 	ex.q.Random = rand.Uint64()
 	if spec.Timeout > 0 {
-		ex.q.Deadline = ex.start.Add(spec.Timeout)
+		ex.q.Deadline = ex.came.Add(spec.Timeout)
+		if ex.req.body == bodyNone {
+			ex.deadline = ex.q.Deadline
+		}
 	}
 	ex.hash()
 	ex.tries()
@@ -245,6 +250,7 @@ func (ex *exchange) tries() {
 		}
 		last = f
 		if f.result == balancer.Canceled || ex.clientFailed() || !ex.mayRetry(&f) {
+			ex.dropRetry()
 			ex.giveUp(&f)
 			return
 		}
@@ -272,6 +278,7 @@ func (ex *exchange) unserved(err error, last *failure) {
 	case errors.Is(err, balancer.ErrCanceled):
 		ex.clientGone()
 	case last.reason != "" && !errors.Is(err, balancer.ErrOverflow):
+		ex.retryAfter()
 		ex.giveUp(last)
 	case errors.Is(err, balancer.ErrNoCluster):
 		ex.ln.counters.noCluster.Add(1)
@@ -283,12 +290,17 @@ func (ex *exchange) unserved(err error, last *failure) {
 	case errors.Is(err, balancer.ErrOverflow):
 		ex.giveUp(&failure{reason: "overflow", flag: FlagUO})
 	default:
-		ex.addResp = ex.addResp[:0]
-		if !ex.http.EnvoyHeaders { // Envoy says nothing of the kind
-			ex.addResp = append(ex.addResp, pair{"retry-after", retryAfter})
-		}
+		ex.retryAfter()
 		ex.local(503, "no healthy upstream", FlagUH, "no_healthy_upstream")
 	}
 }
 
-var retryAfter = []byte("1")
+// retryAfter tells the client when to come back; Envoy says nothing of the kind.
+func (ex *exchange) retryAfter() {
+	ex.addResp = ex.addResp[:0]
+	if !ex.http.EnvoyHeaders {
+		ex.addResp = append(ex.addResp, pair{"retry-after", aSecond})
+	}
+}
+
+var aSecond = []byte("1")

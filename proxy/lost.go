@@ -23,7 +23,7 @@ const (
 // begin, where the request may be sent again. Not while its body is going up:
 // that has limits of its own.
 func (ex *exchange) movable(up *upConn) {
-	if ex.q.Idempotent && ex.replayed && !ex.body.running && ex.retry.left > 0 &&
+	if ex.q.Idempotent && !ex.body.running && ex.replayed && ex.retry.left > 0 &&
 		ex.policyWants(&failure{result: balancer.Reset}) {
 		up.wait.Store(waitsMoves)
 	}

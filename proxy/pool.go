@@ -163,8 +163,8 @@ var (
 )
 
 // await waits until another request gives its connection back, or ends it. nil
-// in the channel: there is room for a new connection.
-func (p *pool) await(wait time.Duration, cancel <-chan struct{}) (*upConn, error) {
+// in the channel: there is room for a new connection, which is made by then.
+func (p *pool) await(wait time.Duration, by time.Time, cancel <-chan struct{}) (*upConn, error) {
 	turn := make(chan *upConn, 1)
 	p.mu.Lock()
 	p.queue = append(p.queue, turn)
@@ -174,7 +174,7 @@ func (p *pool) await(wait time.Duration, cancel <-chan struct{}) (*upConn, error
 	err := errPendingTimeout
 	select {
 	case u := <-turn:
-		return p.turn(u, cancel)
+		return p.turn(u, by, cancel)
 	case <-cancel:
 		err = errPendingCanceled
 	case <-timer.C:
@@ -200,7 +200,7 @@ func (p *pool) await(wait time.Duration, cancel <-chan struct{}) (*upConn, error
 }
 
 // turn uses what await was given.
-func (p *pool) turn(u *upConn, cancel <-chan struct{}) (*upConn, error) {
+func (p *pool) turn(u *upConn, by time.Time, cancel <-chan struct{}) (*upConn, error) {
 	if u != nil {
 		if u.silent() {
 			u.reused = true
@@ -208,7 +208,7 @@ func (p *pool) turn(u *upConn, cancel <-chan struct{}) (*upConn, error) {
 		}
 		u.discard()
 	}
-	return p.dial(cancel)
+	return p.dial(by, cancel)
 }
 
 // next tells the oldest waiting request that a connection has ended.

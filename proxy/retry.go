@@ -55,6 +55,20 @@ func (ex *exchange) endTry(f *failure) {
 	}
 }
 
+// dropRetry gives back what the retry breaker has allowed of a try that does not
+// come: the client has left, or the time is up.
+func (ex *exchange) dropRetry() {
+	r := &ex.retry
+	c := r.taken
+	if c == nil && r.next {
+		c = ex.lease.Cluster
+	}
+	if c != nil {
+		c.RetryDone(false)
+	}
+	r.taken, r.next = nil, false
+}
+
 // mayRetry decides whether the request goes out again after f, and if so waits
 // the back-off and has the next Acquire avoid the endpoint. What an endpoint may
 // have processed goes again only under the policy; what it cannot have seen goes
@@ -168,7 +182,7 @@ func (ex *exchange) policyWants(f *failure) bool {
 // try follows, the response is dropped.
 func (ex *exchange) dislikes() (failure, bool) {
 	p := &ex.route.Spec.Retry
-	if len(p.On) == 0 || ex.resp.status < 400 || !ex.uploadOver() || !ex.replayed || p.IdempotentOnly && !ex.q.Idempotent {
+	if len(p.On) == 0 || ex.resp.status < 400 || ex.rateLimited() || !ex.uploadOver() || !ex.replayed || p.IdempotentOnly && !ex.q.Idempotent {
 		return failure{}, false
 	}
 	if !retriable(p, ex.resp.status) {
@@ -184,6 +198,13 @@ func (ex *exchange) dislikes() (failure, bool) {
 	}
 	ex.retry.left--
 	return failure{result: balancer.OK, disliked: true}, true
+}
+
+// rateLimited: who says so must not be asked again at once (Envoy's
+// x-envoy-ratelimited; its retry_on token for them is not supported).
+func (ex *exchange) rateLimited() bool {
+	_, n := ex.resp.lookup("x-envoy-ratelimited")
+	return n > 0
 }
 
 func retriable(p *topology.RetryPolicy, status int) bool {
@@ -214,13 +235,14 @@ func retriable(p *topology.RetryPolicy, status int) bool {
 
 // backOff waits before the next try: not before the first that goes to another
 // endpoint because one could not be connected to, else up to 25, 50, 100 ms and
-// so on at random. False: the client left meanwhile.
+// so on at random. False: the client left meanwhile, or the route's time was up,
+// which f then says.
 func (ex *exchange) backOff(f *failure) bool {
 	r, p := &ex.retry, &ex.route.Spec.Retry
 	n := r.backOffs
 	r.backOffs++
 	if r.pause > 0 {
-		return ex.wait(r.pause)
+		return ex.wait(r.pause, f)
 	}
 	if f.unsent && (n == 0 || !f.own && ex.lease.Cluster.Spec().Hold > 0) {
 		return true // Acquire pauses where it is the same endpoint again
@@ -236,7 +258,7 @@ func (ex *exchange) backOff(f *failure) bool {
 	if wait <= 0 {
 		return true
 	}
-	return ex.wait(wait)
+	return ex.wait(wait, f)
 }
 
 // refusalPause is how long the n-th refusal that is too many waits.
@@ -247,14 +269,25 @@ func refusalPause(n int) time.Duration {
 	return min(refusedFirst<<min(n-1, 10), refusedMost)
 }
 
-// wait waits between two tries. False: the client left meanwhile.
-func (ex *exchange) wait(d time.Duration) bool {
+// wait waits between two tries.
+func (ex *exchange) wait(d time.Duration, f *failure) bool {
+	late := false
+	if !ex.deadline.IsZero() {
+		left := time.Until(ex.deadline)
+		late, d = left <= d, min(left, d)
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
 	case <-ex.stream.hold():
 		return false
 	}
+	if late {
+		*f = routeTimeout
+	}
+	return !late
 }
+
+// routeTimeout: the time for all tries was up while none was on.
+var routeTimeout = failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT}

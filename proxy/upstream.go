@@ -49,7 +49,7 @@ func (ex *exchange) try() failure {
 // for one that another request gives back (pending). A client that
 // leaves ends either.
 func (ex *exchange) connect(p *pool) (*upConn, error) {
-	up, err := p.dial(ex.stream.hold())
+	up, err := p.dial(ex.deadline, ex.stream.hold())
 	if err == nil && ex.stream.canceled() {
 		// The client left, but the connection is made: it is for another.
 		up.put()
@@ -67,7 +67,7 @@ func (ex *exchange) connect(p *pool) (*upConn, error) {
 	if wait <= 0 {
 		wait = defaultPendingWait
 	}
-	return p.await(wait, ex.stream.hold())
+	return p.await(wait, ex.deadline, ex.stream.hold())
 }
 
 // defaultPendingWait is how long a request waits for a connection where none of
@@ -132,7 +132,7 @@ func dialFailure(err error) failure {
 	case errors.Is(err, errPendingCanceled):
 		return failure{result: balancer.Canceled, flag: FlagDC}
 	case errors.Is(err, errPendingTimeout):
-		return failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT}
+		return routeTimeout
 	case errors.Is(err, errConnectTimeout):
 		f.reason = "connection timeout"
 	case isOwnFault(err):
@@ -383,7 +383,8 @@ func (ex *exchange) more(up *upConn, idle time.Duration, want int64) error {
 
 // headLimit is how long the response's head may take, from the end of the
 // request on, which is now: the shortest of the route's timeouts. It notes which
-// one that is. The overall timeout begins now, at the first try.
+// one that is. The overall timeout of a request with a body begins now, at the
+// first try; that of one without began when its head was here.
 func (ex *exchange) headLimit(now time.Time) time.Duration {
 	spec := ex.route.Spec
 	ex.perTry, ex.idleOut = false, false
