@@ -36,8 +36,9 @@ func (b *Balancer) Acquire(r *Route, q *Request) (Lease, error) {
 			continue
 		}
 		e.active.Add(1)
-		if e.leaving.Load() {
-			// It left after we read the picker; there is a newer one.
+		if e.leaving.Load() || c.picker.Load() != p {
+			// It left, or was drained, after we read the picker. Who looked at
+			// what is in flight before we counted must not be deceived.
 			e.release()
 			c.use.end()
 			continue

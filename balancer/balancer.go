@@ -35,13 +35,12 @@ type Balancer struct {
 	applies uint64 // updates of a cluster, ever
 	// touched are the clusters that were made, changed or removed since the
 	// last View.
-	touched []*Cluster
-	tickAt  time.Time   // when Run will look by itself; zero: it does not run yet
-	fresh   []*Endpoint // born in this Apply
-	// overridden is 0 where no endpoint has an override.
-	overridden int
-	running    bool     // Run is there to publish what waits
-	after      []func() // what to call once mu is free
+	touched   []*Cluster
+	tickAt    time.Time   // when Run will look by itself; zero: it does not run yet
+	fresh     []*Endpoint // born in this Apply
+	overrides map[incarnation]overrides
+	running   bool     // Run is there to publish what waits
+	after     []func() // what to call once mu is free
 
 	// notify orders the calls of Options.Changed.
 	notify sync.Mutex
@@ -56,6 +55,7 @@ func New(o Options) *Balancer {
 		table:      &topology.Table{},
 		clusters:   map[string]*Cluster{},
 		byID:       map[string]*Endpoint{},
+		overrides:  map[incarnation]overrides{},
 	}
 	b.view.Store(&View{clusters: map[string]*Cluster{}, listeners: map[string]*Listener{}})
 	return b

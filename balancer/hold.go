@@ -8,9 +8,13 @@ const (
 	// deadAfter is how long after a cluster lost its last member requests are
 	// still held for it; later they are answered at once.
 	deadAfter = 30 * time.Second
-	// lastSecond is how long before its kill a Stopping member takes no more
-	// requests that could not be sent again.
-	lastSecond = time.Second
+	// firstSecond is how long after its stop signal a Stopping member takes no
+	// request that could not be sent again, where it could wait for another
+	// member: most processes that end by themselves do so now, and a request on
+	// its way to one that closes at that moment is lost. lastSecond is the same
+	// before its kill.
+	firstSecond = time.Second
+	lastSecond  = time.Second
 	// refusedFirst and refusedMost bound the pause before a request goes again
 	// to the only member, which refused it.
 	refusedFirst = 10 * time.Millisecond
@@ -23,7 +27,8 @@ const (
 // newest picker is to be asked again.
 func (c *Cluster) unready(p *picker, q *Request, only *Endpoint) (*Endpoint, error) {
 	now := time.Now()
-	if e := p.resort(q, now); e != nil {
+	e, later := p.resort(q, now)
+	if e != nil {
 		return e, nil
 	}
 	if only != nil && p.spec.Hold <= 0 {
@@ -39,8 +44,12 @@ func (c *Cluster) unready(p *picker, q *Request, only *Endpoint) (*Endpoint, err
 	}
 	defer c.use.held.Add(-1)
 	wait, again := until.Sub(now), false
+	soon := !later.IsZero() && later.Before(until)
+	if soon {
+		wait = later.Sub(now)
+	}
 	if pause := q.pause(); only != nil && pause < wait {
-		wait, again = pause, true
+		wait, again, soon = pause, true, false
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -51,8 +60,11 @@ func (c *Cluster) unready(p *picker, q *Request, only *Endpoint) (*Endpoint, err
 		return nil, ErrCanceled
 	case <-timer.C:
 	}
-	if again {
+	switch {
+	case again:
 		return only, nil
+	case soon:
+		return nil, nil // resort gives it now
 	}
 	c.count.heldTimeout.Add(1)
 	c.count.noneHealthy.Add(1)
@@ -134,11 +146,12 @@ func (p *picker) accepting() bool {
 
 // resort returns a Stopping member that still accepts connections, for a
 // cluster where nobody is ready: a process that ignores SIGTERM must not cause
-// errors that a peer would not have had.
-func (p *picker) resort(q *Request, now time.Time) *Endpoint {
+// errors that a peer would not have had. Where it returns none, later is when one
+// will be there; zero: never.
+func (p *picker) resort(q *Request, now time.Time) (_ *Endpoint, later time.Time) {
 	n := len(p.lastResort)
 	if n == 0 {
-		return nil
+		return nil, later
 	}
 	i := int((p.rotation.next.Add(1) - 1) % uint64(n))
 	for range n {
@@ -146,19 +159,35 @@ func (p *picker) resort(q *Request, now time.Time) *Endpoint {
 		if i++; i == n {
 			i = 0
 		}
-		if !q.tried(e) && !e.refusing.Load() && e.serves(q, now) {
-			return e
+		if q.tried(e) || e.refusing.Load() {
+			continue
+		}
+		from, until := e.serves(q, p.spec.Hold)
+		switch {
+		case !until.IsZero() && !now.Before(until):
+		case !now.Before(from):
+			return e, time.Time{}
+		case later.IsZero() || from.Before(later):
+			later = from
 		}
 	}
-	return nil
+	return nil, later
 }
 
-// serves tells whether a Stopping member may have the request: idempotent ones
-// to its end, others until shortly before it is killed.
-func (e *Endpoint) serves(q *Request, now time.Time) bool {
+// serves tells from when and until when a Stopping member may have the request;
+// zero: always. Idempotent ones go to it to its end, others not just after its
+// signal, as far as they can be held meanwhile, nor shortly before it is killed.
+func (e *Endpoint) serves(q *Request, hold time.Duration) (from, until time.Time) {
 	s := e.Spec()
 	if q.Idempotent || s.StoppingAt.IsZero() {
-		return true
+		return from, until
 	}
-	return now.Before(s.StoppingAt.Add(s.StopTimeout - lastSecond))
+	until = s.StoppingAt.Add(s.StopTimeout - lastSecond)
+	if hold > 0 {
+		from = s.StoppingAt.Add(min(firstSecond, hold/2))
+	}
+	if !from.Before(until) {
+		from = until // never
+	}
+	return from, until
 }

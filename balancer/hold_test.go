@@ -288,7 +288,51 @@ func TestRefusedWhileAStoppingOneAccepts(t *testing.T) {
 		b.Apply(tableOf(holding(old)))
 		old.Stopping, old.StoppingAt, old.StopTimeout = true, time.Now(), 10*time.Second
 		b.Apply(tableOf(holding(old, endpoint("b"))))
-		q := &Request{Refused: true, Tried: [4]*Endpoint{member(t, b, "b")}}
+		q := &Request{Idempotent: true, Refused: true, Tried: [4]*Endpoint{member(t, b, "b")}}
 		wantAnswer(t, acquireLater(b, routeTo(b, "web"), q), "a", 0)
+		// What cannot be sent again rather tries the new one again: the old one
+		// may close at this moment.
+		q = &Request{Refused: true, Tried: [4]*Endpoint{member(t, b, "b")}}
+		wantAnswer(t, acquireLater(b, routeTo(b, "web"), q), "b", refusedFirst)
 	})
+}
+
+// Most processes that end by themselves do so just after their stop signal: who
+// cannot be sent again waits to see, if it can wait.
+func TestTheFirstSecondOfAStop(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		request Request
+		hold    time.Duration
+		after   time.Duration // when another member comes; 0: none does
+		got     string
+		at      time.Duration
+	}{
+		{"idempotent", Request{Idempotent: true}, 5 * time.Second, 0, "a", 0},
+		{"not idempotent", Request{}, 5 * time.Second, 0, "a", time.Second},
+		{"another member comes", Request{}, 5 * time.Second, 300 * time.Millisecond, "b", 300 * time.Millisecond},
+		{"nobody holds", Request{}, 0, 0, "a", 0},
+		{"the hold is shorter", Request{}, 500 * time.Millisecond, 0, "a", 250 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := New(Options{})
+				table := func(e ...topology.Endpoint) *topology.Table {
+					c := holding(e...)
+					c.Hold = tt.hold
+					return tableOf(c)
+				}
+				old := endpoint("a")
+				b.Apply(table(old))
+				old.Stopping, old.StoppingAt, old.StopTimeout = true, time.Now(), 10*time.Second
+				b.Apply(table(old))
+				got := acquireLater(b, routeTo(b, "web"), &tt.request)
+				if tt.after > 0 {
+					time.Sleep(tt.after)
+					b.Apply(table(old, endpoint("b")))
+				}
+				wantAnswer(t, got, tt.got, tt.at)
+			})
+		})
+	}
 }

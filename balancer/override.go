@@ -7,11 +7,30 @@ import (
 	"time"
 )
 
-// overrides is what an operator set for an incarnation. It lives on the
-// endpoint and ends with it.
+// overrides is what an operator set.
 type overrides struct {
 	drain  bool
 	weight *uint32
+}
+
+// incarnation is one run of a container, which an override speaks of. Its
+// endpoints come and go meanwhile, as its networks and services do.
+type incarnation struct {
+	container string
+	started   int64 // Unix nanoseconds; 0: not known
+}
+
+// incarnation is zero for an endpoint of the file, which is its own.
+func (e *Endpoint) incarnation() incarnation {
+	s := e.Spec()
+	if s.Container == "" {
+		return incarnation{}
+	}
+	r := incarnation{container: s.Container}
+	if !s.StartedAt.IsZero() {
+		r.started = s.StartedAt.UnixNano()
+	}
+	return r
 }
 
 // Override sets or lifts what an operator wants. It fails where no container
@@ -40,7 +59,13 @@ func (b *Balancer) Override(o Override) error {
 			e.override.weight = nil
 		}
 		touched[e.cluster] = true
-		b.overridden++ // at least; inherit counts
+		if r := e.incarnation(); r != (incarnation{}) {
+			if e.override == (overrides{}) {
+				delete(b.overrides, r)
+			} else {
+				b.overrides[r] = e.override
+			}
+		}
 	}
 	for c := range touched {
 		b.publish(c, now)
@@ -156,31 +181,36 @@ func list(names []string) string {
 }
 
 // inherit gives the endpoints that this table brought what was set for their
-// siblings: an override speaks of a container, whose services may come one by
-// one. Balancer.mu is held, and byID is the new table's, so that a container
-// that was restarted has no sibling left to inherit from.
+// containers' present runs, and forgets what was set for runs that are over: the
+// container is gone, or was started anew. Balancer.mu is held.
 func (b *Balancer) inherit(now time.Time) {
 	fresh := b.fresh
 	b.fresh = nil
-	if b.overridden == 0 {
+	if len(b.overrides) == 0 {
 		return
 	}
-	set := map[string]*Endpoint{}
-	b.overridden = 0
+	there := make(map[string]bool)
+	for _, t := range b.table.Traces {
+		there[t.Container] = true // also without an endpoint: cut off from its network
+	}
 	for _, e := range b.byID {
-		if e.override != (overrides{}) {
-			b.overridden++
-			set[e.Spec().Container] = e
-		}
+		there[e.Spec().Container] = true
 	}
 	for _, e := range fresh {
-		s := e.Spec()
-		o := set[s.Container]
-		if s.Container == "" || o == nil || o == e || !o.Spec().StartEvent.Equal(s.StartEvent) {
-			continue
+		r := e.incarnation()
+		for o := range b.overrides {
+			if o.container == r.container && o != r {
+				delete(b.overrides, o)
+			}
 		}
-		e.override = o.override
-		b.overridden++
-		b.publish(e.cluster, now)
+		if o, ok := b.overrides[r]; ok {
+			e.override = o
+			b.publish(e.cluster, now)
+		}
+	}
+	for r := range b.overrides {
+		if !there[r.container] {
+			delete(b.overrides, r)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package balancer
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dockerlb/dockerlb/topology"
 )
@@ -48,7 +49,9 @@ func TestOverride(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It ends with the incarnation.
-	b.Apply(tableOf(cluster(endpoint("a2", func(e *topology.Endpoint) { e.Container, e.ContainerName = member(t, b, "a").Spec().Container, "a" }), endpoint("b"))))
+	b.Apply(tableOf(cluster(endpoint("a2", func(e *topology.Endpoint) {
+		e.Container, e.ContainerName, e.StartedAt = member(t, b, "a").Spec().Container, "a", time.Unix(2, 0)
+	}), endpoint("b"))))
 	if s := status(); s.EffectiveWeight != 1 || s.OverrideWeight != nil {
 		t.Errorf("the next incarnation has inherited: %+v", s)
 	}
@@ -69,6 +72,53 @@ func TestOverrideReachesLaterServices(t *testing.T) {
 	b.Apply(tableOf(other, cluster(of("one"))))
 	if s := b.Snapshot().Clusters[0].Endpoints[0]; s.State != StateDraining {
 		t.Errorf("a service that came later is %s", s.State)
+	}
+}
+
+// A container that loses its network, or is on another one, has another endpoint,
+// or none for a while: it is the same run, which an operator has drained.
+func TestOverrideOutlivesTheEndpoint(t *testing.T) {
+	yes := true
+	b := New(Options{})
+	of := func(id string, started int64) topology.Endpoint {
+		return endpoint(id, func(e *topology.Endpoint) {
+			e.Container, e.ContainerName, e.StartedAt = "cafe01", "web-1", time.Unix(started, 0)
+		})
+	}
+	traced := func(t *topology.Table) *topology.Table {
+		t.Traces = []*topology.Trace{{Container: "cafe01", Name: "web-1"}}
+		return t
+	}
+	state := func() EndpointState {
+		return b.Snapshot().Clusters[0].Endpoints[0].State
+	}
+	b.Apply(traced(tableOf(cluster(of("one", 1)))))
+	if err := b.Override(Override{Container: "web-1", Drain: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	b.Apply(traced(tableOf(cluster())))
+	b.Apply(traced(tableOf(cluster(of("two", 1)))))
+	if s := state(); s != StateDraining {
+		t.Errorf("on another network it is %s", s)
+	}
+	b.Apply(traced(tableOf(cluster(of("three", 2)))))
+	if s := state(); s != StateHealthy {
+		t.Errorf("started anew it is %s", s)
+	}
+	b.Apply(traced(tableOf(cluster(of("two", 1)))))
+	if s := state(); s != StateHealthy {
+		t.Errorf("the run that is over was not forgotten: %s", s)
+	}
+	if err := b.Override(Override{Container: "web-1", Drain: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	b.Apply(tableOf(cluster()))
+	b.Apply(tableOf(cluster(of("two", 1))))
+	if s := state(); s != StateHealthy {
+		t.Errorf("a container that was removed was not forgotten: %s", s)
+	}
+	if len(b.overrides) != 0 {
+		t.Errorf("kept: %v", b.overrides)
 	}
 }
 

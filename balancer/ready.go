@@ -49,8 +49,20 @@ type probeState struct {
 
 // evaluate decides where the endpoint stands. What an operator or Docker wants
 // comes before what a check found, and the first obstacle is the one that is
-// told. Balancer.mu is held.
+// told. Of weight 0 it is out whatever else it is: it neither counts against its
+// tier nor is it there in panic. Balancer.mu is held.
 func (e *Endpoint) evaluate(now time.Time) standing {
+	st := e.obstacle(now)
+	if e.weight() == 0 {
+		st.class = out
+		if st.why == "" {
+			st.why = "weight 0 takes no traffic"
+		}
+	}
+	return st
+}
+
+func (e *Endpoint) obstacle(now time.Time) standing {
 	s := e.Spec()
 	switch {
 	case s.Stopping:
@@ -83,8 +95,6 @@ func (e *Endpoint) evaluate(now time.Time) standing {
 		return standing{StateUnhealthy, join("its health check fails", e.probe.reason), failed}
 	case e.ejection.out:
 		return standing{StateEjected, e.ejection.why + left(", back in", e.ejectedUntil(), now), failed}
-	case e.weight() == 0:
-		return standing{StateHealthy, "weight 0 takes no traffic", out}
 	case e.probe.degraded:
 		return standing{StateHealthy, "degraded, by its health check", degraded}
 	case s.EDSHealth == "DEGRADED":

@@ -205,6 +205,7 @@ func (s *serviceDecider) decide() *member {
 		IgnoredStop:   c.IgnoredStop,
 		Drain:         drainTime(c, svc),
 		StartEvent:    c.StartEvent,
+		StartedAt:     c.StartedAt,
 	}
 	if at.hostname != "" {
 		e.Hostname = at.hostname

@@ -314,6 +314,7 @@ type Endpoint struct {
 	IgnoredStop  bool
 	Drain        time.Duration
 	StartEvent   time.Time // engine's timeNano of `start`; zero: unknown
+	StartedAt    time.Time // of the container's run; zero: not known yet
 
 	HealthPort    uint16 // 0: that of Address
 	HealthHost    string
