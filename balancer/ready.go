@@ -119,6 +119,21 @@ func (e *Endpoint) unproven() class {
 	return failed
 }
 
+// Unchecked is a cluster of the file that has a host without the first word of
+// its active checks; empty: there is none. From control's goroutine, while
+// nothing is served yet.
+func (b *Balancer) Unchecked() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.byID {
+		s := e.Spec()
+		if s.NeedsProbe && !e.probe.known && s.Source != topology.FromLabels && !s.Paused {
+			return e.cluster.name
+		}
+	}
+	return ""
+}
+
 // flags are Envoy's health_flags.
 func (e *Endpoint) flags() string {
 	var b strings.Builder

@@ -24,12 +24,8 @@ func ramp(s topology.SlowStart, age time.Duration) float64 {
 	if !(aggression > 0) { // also NaN
 		aggression = 1
 	}
-	least := float64(s.MinPercent) / 100
-	if s.MinPercent == 0 {
-		least = 0.1
-	}
 	part := float64(max(age, time.Millisecond)) / float64(s.Window)
-	return max(least, math.Pow(part, 1/aggression))
+	return max(s.MinPercent/100, math.Pow(part, 1/aggression))
 }
 
 // ramps tells whether the cluster's policy knows slow start.

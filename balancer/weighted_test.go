@@ -126,7 +126,7 @@ func TestRamp(t *testing.T) {
 	for _, test := range []struct {
 		age        time.Duration
 		aggression float64
-		least      uint32
+		least      float64
 		want       float64
 	}{
 		{0, 1, 10, 0.1},
@@ -137,12 +137,15 @@ func TestRamp(t *testing.T) {
 		{5 * time.Second, math.NaN(), 10, 0.25},
 		{5 * time.Second, -1, 10, 0.25},
 		{5 * time.Second, 1, 50, 0.5},
+		{5 * time.Second, 1, 0, 0.25},
+		{10 * time.Millisecond, 1, 0, 0.0005},
+		{10 * time.Millisecond, 1, 0.5, 0.005},
 		{window, 1, 10, 1},
 		{time.Hour, 1, 10, 1},
 	} {
 		got := ramp(topology.SlowStart{Window: window, Aggression: test.aggression, MinPercent: test.least}, test.age)
 		if math.Abs(got-test.want) > 1e-9 {
-			t.Errorf("age %s, aggression %v, at least %d %%: %v, want %v", test.age, test.aggression, test.least, got, test.want)
+			t.Errorf("age %s, aggression %v, at least %v %%: %v, want %v", test.age, test.aggression, test.least, got, test.want)
 		}
 	}
 }

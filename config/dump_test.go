@@ -271,7 +271,7 @@ func (g generator) cluster(name string) topology.StaticCluster {
 		c.MaglevSize = maybe(g, uint64(251))
 	}
 	if (c.Policy == "round_robin" || c.Policy == "least_request") && g.bool() {
-		c.SlowStart = topology.SlowStart{Window: time.Minute, Aggression: maybe(g, 1.5), MinPercent: maybe(g, uint32(5))}
+		c.SlowStart = topology.SlowStart{Window: time.Minute, Aggression: maybe(g, 1.5), MinPercent: maybe(g, 5.0)}
 	}
 	c.Refresh = topology.RefreshPolicy{Rate: one(g, 5*time.Second, time.Minute), Jitter: maybe(g, time.Second), RespectTTL: g.bool(), FirstTTL: c.Type == topology.LogicalDNS}
 	if g.bool() {

@@ -82,12 +82,12 @@ func policyMessage(c *topology.Cluster, out *cluster.Cluster) {
 	}
 	var slow *cluster.Cluster_SlowStartConfig
 	if s := c.SlowStart; s.Window > 0 {
-		slow = &cluster.Cluster_SlowStartConfig{SlowStartWindow: durationpb.New(s.Window)}
+		slow = &cluster.Cluster_SlowStartConfig{
+			SlowStartWindow:  durationpb.New(s.Window),
+			MinWeightPercent: &typesv3.Percent{Value: s.MinPercent},
+		}
 		if s.Aggression > 0 {
 			slow.Aggression = &core.RuntimeDouble{DefaultValue: s.Aggression, RuntimeKey: "upstream.slow_start.aggression"}
-		}
-		if s.MinPercent > 0 {
-			slow.MinWeightPercent = &typesv3.Percent{Value: float64(s.MinPercent)}
 		}
 	}
 	switch out.LbPolicy {

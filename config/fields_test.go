@@ -192,7 +192,7 @@ func TestAllFields(t *testing.T) {
 		RequestHeaders: topology.HeaderMutation{Add: []topology.HeaderValue{{Name: "x-m", Value: "m"}}},
 	})
 	for i, want := range []string{
-		"robin round_robin {1s 2 20} 0", "robin_of_old round_robin {2s 0 0} 0", "least least_request {1s 0 0} 4",
+		"robin round_robin {1s 2 20} 0", "robin_of_old round_robin {2s 0 10} 0", "least least_request {1s 0 10} 4",
 		"random random {0s 0 0} 0", "ring ring_hash {0s 0 0} 0", "maglev maglev {0s 0 0} 0",
 	} {
 		c := s.Clusters[3+i]

@@ -157,9 +157,9 @@ var (
 	_ slowStartConfig = (*lbcommon.SlowStartConfig)(nil)
 )
 
-// slowStart is off without a window; its zero values are Envoy's defaults.
+// slowStart is off without a window.
 func slowStart(s slowStartConfig) topology.SlowStart {
-	out := topology.SlowStart{Window: or(s.GetSlowStartWindow(), 0)}
+	out := topology.SlowStart{Window: or(s.GetSlowStartWindow(), 0), MinPercent: 10}
 	if out.Window <= 0 {
 		return topology.SlowStart{}
 	}
@@ -168,7 +168,7 @@ func slowStart(s slowStartConfig) topology.SlowStart {
 		out.Aggression = 0
 	}
 	if p := s.GetMinWeightPercent(); p != nil {
-		out.MinPercent = uint32(p.GetValue())
+		out.MinPercent = p.GetValue()
 	}
 	return out
 }

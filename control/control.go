@@ -45,6 +45,9 @@ type Balancer interface {
 	Apply(*topology.Table)
 	View() *balancer.View
 	Incumbents() topology.Incumbents
+	// Unchecked is a cluster of the file that has a host without the first word
+	// of its health checks; empty: there is none.
+	Unchecked() string
 }
 
 // Proxy opens and closes listeners so that exactly these are open. One that
@@ -90,6 +93,8 @@ type Control struct {
 
 	status  atomic.Pointer[Status]
 	rebuild chan struct{} // one slot
+	// checking: a first check is waited for, and Checked has something to tell.
+	checking atomic.Bool
 
 	// Of Run's goroutine alone.
 	builder    topology.Builder
@@ -175,6 +180,14 @@ func (c *Control) Rebuild() {
 	select {
 	case c.rebuild <- struct{}{}:
 	default:
+	}
+}
+
+// Checked says that a health check has had a result. Any goroutine; it never
+// blocks, and costs nothing once the listeners are open.
+func (c *Control) Checked() {
+	if c.checking.Load() {
+		c.Rebuild()
 	}
 }
 

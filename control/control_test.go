@@ -74,6 +74,7 @@ type stage struct {
 	mu         sync.Mutex
 	tables     []*topology.Table
 	incumbents topology.Incumbents
+	unchecked  string
 	slow       chan struct{} // Apply waits for it, if set
 	listens    int
 	listenErr  error
@@ -91,6 +92,20 @@ func (s *stage) Apply(t *topology.Table) {
 }
 
 func (s *stage) View() *balancer.View { return nil }
+
+func (s *stage) Unchecked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unchecked
+}
+
+func (s *stage) check(unchecked string) {
+	s.mu.Lock()
+	s.unchecked = unchecked
+	s.mu.Unlock()
+	s.c.Checked()
+	synctest.Wait()
+}
 
 func (s *stage) Incumbents() topology.Incumbents {
 	s.mu.Lock()
@@ -258,6 +273,32 @@ func TestReadyWaits(t *testing.T) {
 		}
 		if n := len(st.History); uint64(n) != st.Builds || st.History[n-1].Cause != "dns" || st.History[n-1].Number != s.c.Table().Generation {
 			t.Errorf("history %+v", st.History)
+		}
+	})
+}
+
+func TestListenersWaitForTheFirstChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.unchecked = "web"
+		s.docker.set(members(1))
+		s.run()
+		defer s.end()
+		synctest.Wait()
+		for range 2 {
+			if ok, why := s.c.Ready(); ok || !strings.Contains(why, "first health checks of cluster web") || s.listened() != 0 {
+				t.Fatalf("ready %t (%s), %d times listened", ok, why, s.listened())
+			}
+			s.check("web") // of another host
+		}
+		s.check("")
+		if ok, why := s.c.Ready(); !ok || s.listened() != 1 {
+			t.Errorf("ready %t (%s), %d times listened", ok, why, s.listened())
+		}
+		builds := s.c.Status().Builds
+		s.check("later")
+		if ok, why := s.c.Ready(); !ok || s.c.Status().Builds != builds {
+			t.Errorf("ready %t (%s), %d more builds", ok, why, s.c.Status().Builds-builds)
 		}
 	})
 }

@@ -110,6 +110,16 @@ func (c *Control) waiting() string {
 			return fmt.Sprintf("waiting for the first DNS answer of cluster %s", c.table.Clusters[i].Name)
 		}
 	}
+	if old := c.status.Load(); c.options.Health == nil || old != nil && old.once {
+		return "" // a cluster that comes later keeps nobody waiting
+	}
+	// Envoy's clusters initialise with the first check of every host. Set before
+	// the look, so that a result that comes after it is told.
+	c.checking.Store(true)
+	if name := c.options.Balancer.Unchecked(); name != "" {
+		return fmt.Sprintf("waiting for the first health checks of cluster %s", name)
+	}
+	c.checking.Store(false)
 	return ""
 }
 

@@ -235,7 +235,10 @@ func (h *h1stream) sendContinue() error {
 	if h.got > 0 || len(h.c.unread()) > 0 {
 		return nil
 	}
-	return h.c.write(continueLine)
+	h.c.arm(h.c.streamIdle)
+	err := h.c.write(continueLine)
+	h.c.disarm() // the body's limits are its own
+	return err
 }
 
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")

@@ -13,7 +13,9 @@ import "time"
 // last octet and asks for no other protocol (request.whole). And since the poller
 // tells of a change only once, not to look is right only where all was read that
 // there was, and where somebody else tells of a FIN that came with it: the
-// watcher, which watches a connection once it has lasted (watchAge).
+// watcher, which watches a connection once it has lasted (watchAge). (A read is
+// also cut short by TCP's urgent mark, RFC 9293 section 3.8.5: what follows such
+// a mark may wait until the connection is parked, and looked at again.)
 
 // await waits for the first octet of a request, for at most limit (not positive:
 // for ever), and serves what can be served within the wait. connGoesOn: a request
@@ -37,9 +39,9 @@ func (c *conn) await(limit time.Duration) after {
 		c.ln.counters.rx.Add(uint64(c.readN))
 		return connGoesOn
 	}
-	if isTimeout(err) && !called {
+	if isTimeout(err) && !called && !c.aborted.Load() {
 		switch {
-		case !c.parks || c.aborted.Load():
+		case !c.parks:
 		case c.park(c.idleFor - c.wait):
 			return connParks
 		case c.idleFor > 0:

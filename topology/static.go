@@ -28,6 +28,8 @@ func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 		}
 	}
 	x.cluster.Warm = x.warm()
+	// A new host is not healthy before its first check (failed_active_hc).
+	checked := len(c.HealthChecks) > 0
 	named := 0
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
@@ -36,7 +38,7 @@ func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 		}
 		if h.Name == "" {
 			if h.Address.IsValid() {
-				x.add(h, FromFile, "file", h.Address)
+				x.add(h, FromFile, "file", h.Address, checked)
 			}
 			continue
 		}
@@ -44,13 +46,13 @@ func expand(c *StaticCluster, answers map[Query]Answer) *expandedStatic {
 		named++
 		switch c.Type {
 		case LogicalDNS:
-			x.addLogical(h, a)
+			x.addLogical(h, a, checked)
 		case StrictDNS:
 			if a.Outcome == OutcomeEmpty {
 				continue // an answer: the set becomes empty
 			}
 			for _, ip := range a.Addresses {
-				x.add(h, FromDNS, "dns", ip)
+				x.add(h, FromDNS, "dns", ip, checked)
 			}
 		}
 	}
@@ -69,8 +71,9 @@ func (x *expandedStatic) warm() bool {
 
 // add makes an endpoint of an address. One that is there already, from another
 // name or twice in one answer, is one endpoint: the first in the file.
-func (x *expandedStatic) add(h *StaticHost, from Source, kind string, ip netip.Addr) {
+func (x *expandedStatic) add(h *StaticHost, from Source, kind string, ip netip.Addr, checked bool) {
 	e := h.Template
+	e.NeedsProbe = checked && !e.NoHealthCheck
 	e.Address = netip.AddrPortFrom(ip.Unmap(), h.Port)
 	if slices.ContainsFunc(x.endpoints, func(o *Endpoint) bool { return o.Address == e.Address }) {
 		return
@@ -84,11 +87,12 @@ func (x *expandedStatic) add(h *StaticHost, from Source, kind string, ip netip.A
 // addLogical makes the one logical host of a LOGICAL_DNS cluster: its current
 // address is the answer's first; an empty answer and a failed one leave the
 // last in force, which dnswatch keeps.
-func (x *expandedStatic) addLogical(h *StaticHost, a *Answer) {
+func (x *expandedStatic) addLogical(h *StaticHost, a *Answer, checked bool) {
 	if !a.First.IsValid() {
 		return
 	}
 	e := h.Template
+	e.NeedsProbe = checked && !e.NoHealthCheck
 	e.ID = x.source.Name + "/logical/" + h.Name
 	e.Address = netip.AddrPortFrom(a.First.Unmap(), h.Port)
 	e.Source = FromDNS

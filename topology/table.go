@@ -367,7 +367,7 @@ type Outlier struct {
 type SlowStart struct {
 	Window     time.Duration // 0: off
 	Aggression float64       // 1
-	MinPercent uint32        // 10
+	MinPercent float64       // of the weight at least, 0 to 100; Envoy's default is 10
 }
 
 // Static is what the bootstrap file says.

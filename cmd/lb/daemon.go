@@ -110,9 +110,13 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	}
 	d.proxy = proxy.New(engine)
 	d.health = health.New(health.Options{
-		Report: d.balancer.Report, HadTraffic: d.balancer.HadTraffic,
-		Count: func(cluster string, e health.Event) { d.balancer.CountCheck(cluster, checkEvents[e]) },
-		Log:   room("health"),
+		Report: func(v balancer.Verdict) {
+			d.balancer.Report(v)
+			d.control.Checked()
+		},
+		HadTraffic: d.balancer.HadTraffic,
+		Count:      func(cluster string, e health.Event) { d.balancer.CountCheck(cluster, checkEvents[e]) },
+		Log:        room("health"),
 	})
 
 	d.gate = newGate(d.proxy, d.successor == nil)
