@@ -228,6 +228,10 @@ type InFlight struct {
 	// DrainLeftMS is the time until upgraded connections that are still open
 	// are cut (lb.drain); left out where nothing is cut.
 	DrainLeftMS float64 `json:"drain_left_ms,omitempty"`
+	// Process is who answers. It differs after an upgrade (--takeover) or a
+	// restart: then the other fields no longer tell of the same leases, and a
+	// drain is forgotten. Only equality means anything.
+	Process string `json:"process,omitempty"`
 }
 
 func (s *Server) writeJSON(w http.ResponseWriter, v any) {

@@ -61,7 +61,7 @@ func (s *Server) apiInFlight(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) inFlight(container string) InFlight {
-	out := InFlight{Container: container, InFlight: s.o.Balancer.InFlight(container)}
+	out := InFlight{Container: container, InFlight: s.o.Balancer.InFlight(container), Process: s.process}
 	if at := s.o.Balancer.DrainDeadline(container); !at.IsZero() {
 		out.DrainLeftMS = max(milliseconds(time.Until(at)), 0)
 	}

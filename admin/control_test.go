@@ -3,8 +3,10 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestOverrides(t *testing.T) {
@@ -50,8 +52,27 @@ func TestInFlight(t *testing.T) {
 	if err := json.Unmarshal(ask(t, s, "GET", "/lb/v1/in_flight?container=web-1", nil).Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if want := (InFlight{Container: "web-1", InFlight: 3}); got != want {
+	if want := (InFlight{Container: "web-1", InFlight: 3, Process: s.process}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Every answer says who gives it, and two processes never say the same, though
+// both may be process 1 of their containers.
+func TestInFlightSaysWhoAnswers(t *testing.T) {
+	began := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.FixedZone("", 3600))
+	s, _ := newServer(t, func(o *Options) { o.Start = began })
+	want := fmt.Sprintf("%d@2026-01-02T02:04:05.678Z", os.Getpid())
+	for _, call := range [][2]string{
+		{"GET", "/lb/v1/in_flight?container=web-1"}, {"POST", "/lb/v1/drain container=web-1"}, {"POST", "/lb/v1/undrain container=web-1"},
+	} {
+		var got InFlight
+		if err := json.Unmarshal(ask(t, s, call[0], call[1], nil).Body.Bytes(), &got); err != nil || got.Process != want {
+			t.Errorf("%s: process %q, %v; want %q", call[1], got.Process, err, want)
+		}
+	}
+	if a, b := processID(1, began), processID(1, began.Add(time.Second)); a == b {
+		t.Errorf("two processes are both %q", a)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -143,6 +145,7 @@ type Server struct {
 	socket    *net.TCPListener // beneath listener
 	listener  net.Listener
 	registry  *prometheus.Registry
+	process   string // InFlight.Process
 	baseline  baseline
 	failed    atomic.Bool // /healthcheck/fail
 	draining  atomic.Bool // the process is ending
@@ -174,12 +177,19 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o:        o,
 		socket:   l,
+		process:  processID(os.Getpid(), o.Start),
 		tokenSum: sha256.Sum256([]byte(o.Token)),
 		listener: newLimitListener(l, maxConnections, loopbackConnections),
 	}
 	s.endpoints = s.table()
 	s.registry = s.newRegistry()
 	return s, nil
+}
+
+// processID tells processes apart. A pid alone does not: two containers that
+// take turns are both process 1.
+func processID(pid int, start time.Time) string {
+	return strconv.Itoa(pid) + "@" + start.UTC().Format(time.RFC3339Nano)
 }
 
 // cause drops what the net package says twice.

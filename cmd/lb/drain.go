@@ -30,7 +30,8 @@ container's end. So that nothing is lost:
 
 --wait waits for requests and for upgraded connections (WebSockets) alike. The
 latter are cut when the container's lb.drain is over; requests are not, and end
-by their own limits.`,
+by their own limits. A new lb (--takeover, a restart) knows nothing of a drain:
+where one comes while this waits, it ends with exit code 1.`,
 		HideHelpCommand: true,
 		Flags: append(adminFlags(),
 			&cli.BoolFlag{Name: "wait", Usage: "return when nothing is in flight"},
@@ -93,10 +94,16 @@ func (p *Program) awaitDrained(ctx context.Context, client *admin.Client, st adm
 			return &codedError{exitTimeout, fmt.Errorf("%s: %s still in flight after %s; it stays out of rotation", st.Container, requests(st.InFlight), timeout)}
 		case <-poll.C:
 		}
-		var err error
-		if st, err = client.InFlight(ctx, st.Container); err != nil {
+		now, err := client.InFlight(ctx, st.Container)
+		if err != nil {
 			return err
 		}
+		if now.Process != st.Process {
+			// Its 0 would mean nothing: the requests are another process's.
+			return fmt.Errorf("%[1]s: the lb that drained it is no longer the one that answers at %[2]s (an upgrade with --takeover, or a restart)\n"+
+				"the new one knows nothing of the drain, nor of the requests that the old one still finishes: when that has ended, run \"lb drain %[1]s --wait\" again", st.Container, client.Addr())
+		}
+		st = now
 	}
 	return nil
 }

@@ -80,6 +80,40 @@ func TestTakeoverFinishes(t *testing.T) {
 	}
 }
 
+// A drain that waits is told when the lb that it asked is not the one that
+// answers any more, while the request that it waits for is still in flight.
+func TestTakeoverEndsADrainThatWaits(t *testing.T) {
+	held := newSlow()
+	member := backend(t, held)
+	f := newFront(t, member)
+	old := f.takeover(t, "--shutdown-timeout", "20s")
+	old.says(t, "another lb can take over")
+	slow := dialRaw(t, f.listen)
+	slow.send(t, "/slow")
+	held.begun(t)
+	var out, errs buffer
+	drained := make(chan int, 1)
+	p := Program{Stdout: &out, Stderr: &errs}
+	go func() {
+		drained <- p.Run(t.Context(), []string{"lb", "drain", member, "--wait", "--admin", f.admin})
+	}()
+	eventually(t, "waiting", func() bool { return strings.Contains(errs.String(), member+": 1 in flight") })
+	next := f.takeover(t)
+	next.says(t, "taken over")
+	select {
+	case code := <-drained:
+		if code != exitFailed || out.String() != "" || !strings.Contains(errs.String(), "knows nothing of the drain") {
+			t.Errorf("%d %q %q", code, &out, &errs)
+		}
+	case <-time.After(20 * time.Second):
+		t.Errorf("still waiting: %q %q", &out, &errs)
+	}
+	close(held.release)
+	if res := slow.answer(t); res.StatusCode != http.StatusOK {
+		t.Errorf("in flight: %s", res.Status)
+	}
+}
+
 // A connection that goes on waiting keeps the old process until the limit, or
 // until it is signalled.
 func TestTakeoverLimits(t *testing.T) {
