@@ -103,7 +103,8 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	})
 	version := buildVersion()
 	engine := proxy.Options{
-		Balancer: d.balancer, Pools: d.pools, Log: room("proxy"), Version: version.Version, Limits: o.limits,
+		Balancer: d.balancer, Pools: d.pools, Log: room("proxy"), Version: version.Version,
+		Forwarded: o.forwarded, Limits: o.limits,
 	}
 	if d.accessLog != nil {
 		engine.AccessLog = d.accessLog
@@ -125,6 +126,7 @@ func newDaemon(o *runOptions, log *logrus.Logger) (d *daemon, err error) {
 	}
 	if o.file != nil {
 		o.file.SetLog(room("config"))
+		o.tellUnheard(room("config"))
 		sources.File = o.file
 	}
 	if err := o.noEngine(engineSocket); err != nil {

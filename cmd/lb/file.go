@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
 
 	"github.com/dockerlb/dockerlb/admin"
@@ -33,12 +34,45 @@ func (o *runOptions) readFile(c *cli.Context) error {
 	if static.Admin.IsValid() && !c.IsSet("admin-listen") {
 		o.admin = static.Admin
 	}
-	if len(static.Listeners) > 0 && !c.IsSet("listen") {
-		o.listeners = nil
+	if len(static.Listeners) > 0 {
+		if !c.IsSet("listen") {
+			o.listeners = nil
+		}
+		for _, f := range listenerFlags {
+			if f.given(c) {
+				o.unheard = append(o.unheard, f)
+			}
+		}
 	}
 	o.file = file
 	o.anyEngine = c.String("docker") == ""
 	return nil
+}
+
+// listenerFlag is a flag about the listeners of flags alone: a listener of the
+// file says it itself, as in Envoy.
+type listenerFlag struct {
+	name  string
+	field string // the file's; empty: there is none
+	given func(*cli.Context) bool
+}
+
+var listenerFlags = []listenerFlag{
+	{"trusted-proxies", "xff_num_trusted_hops, with use_remote_address: true", func(c *cli.Context) bool { return len(c.StringSlice("trusted-proxies")) > 0 }},
+	{"trusted-hops", "xff_num_trusted_hops, with use_remote_address: true", func(c *cli.Context) bool { return c.Int("trusted-hops") > 0 }},
+	{"via", "via", func(c *cli.Context) bool { return c.String("via") != "" }},
+	{"forwarded", "", func(c *cli.Context) bool { return c.Bool("forwarded") }},
+}
+
+// tellUnheard warns of the flags that somebody may rely on in vain.
+func (o *runOptions) tellUnheard(log *logrus.Entry) {
+	for _, f := range o.unheard {
+		instead := "no field of theirs says it"
+		if f.field != "" {
+			instead = "their own field is " + f.field
+		}
+		log.WithField("file", o.configPath()).Warnf("--%s has no effect on the listeners of the file: %s", f.name, instead)
+	}
 }
 
 func (o *runOptions) configPath() string {

@@ -30,8 +30,13 @@ type runOptions struct {
 	adminToken string // empty: to be made
 	adminHosts []string
 
+	forwarded bool
+
 	// file is --config, opened; nil: none.
 	file *config.Source
+	// unheard are flags that were given, and have no effect on the file's
+	// listeners.
+	unheard []listenerFlag
 
 	docker dockerwatch.Options
 	// anyEngine: no engine was named, and with a file none is needed.
@@ -83,12 +88,18 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 		bad("takeover-socket", err)
 		o.takeoverSocket = path
 	}
+	o.forwarded = c.Bool("forwarded")
 	trusted, err := parsePrefixes(c.StringSlice("trusted-proxies"))
 	bad("trusted-proxies", err)
+	hops, err := parseHops(c.Int("trusted-hops"), len(trusted) > 0)
+	bad("trusted-hops", err)
+	via, err := parseVia(c.String("via"))
+	bad("via", err)
 	o.listeners, err = parseListeners(c.StringSlice("listen"))
 	bad("listen", err)
 	for i := range o.listeners {
-		o.listeners[i].HTTP.TrustedProxies = trusted
+		h := &o.listeners[i].HTTP
+		h.TrustedProxies, h.XFFTrustedHops, h.Via = trusted, hops, via
 	}
 	o.admin, err = parseAddress(c.String("admin-listen"))
 	bad("admin-listen", err)
@@ -286,6 +297,36 @@ func parsePrefixes(texts []string) ([]netip.Prefix, error) {
 		out = append(out, p.Masked())
 	}
 	return out, nil
+}
+
+// maxHops is far more proxies than a request passes.
+const maxHops = 100
+
+// parseHops reads --trusted-hops. Beside --trusted-proxies one of the two would
+// be ignored, and a stranger believed.
+func parseHops(n int, proxies bool) (uint32, error) {
+	if n < 0 || n > maxHops {
+		return 0, fmt.Errorf("%d: want 0 (none) to %d", n, maxHops)
+	}
+	if n > 0 && proxies {
+		return 0, errors.New("not together with --trusted-proxies: give the addresses of the proxies in front, or their number")
+	}
+	return uint32(n), nil
+}
+
+// viaName is a received-by of Via: a pseudonym, or a host with its port (RFC
+// 9110 section 7.6.3).
+var viaName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+(:[0-9]+)?$")
+
+// parseVia makes a Via of a name; empty: none.
+func parseVia(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	if !viaName.MatchString(name) {
+		return "", fmt.Errorf("%q: want a name or HOST:PORT, as lb-1 or lb.example.com:10000", name)
+	}
+	return "1.1 " + name, nil
 }
 
 // sizeUnits as in labels: powers of ten, and of two with an i.

@@ -56,3 +56,31 @@ func TestParsePrefixes(t *testing.T) {
 		t.Errorf("%v %v", got, err)
 	}
 }
+
+func TestParseVia(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "lb-1": "1.1 lb-1", "lb.example.com:10000": "1.1 lb.example.com:10000",
+		"1.1 lb": "error", "a,b": "error", "a\r\nb": "error", "a:b": "error", "é": "error",
+	} {
+		got, err := parseVia(name)
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%q: %q, %v; want %q", name, got, err, want)
+		}
+	}
+}
+
+func TestParseHops(t *testing.T) {
+	for _, tt := range []struct {
+		n       int
+		proxies bool
+		ok      bool
+	}{{0, false, true}, {0, true, true}, {2, false, true}, {100, false, true}, {2, true, false}, {-1, false, false}, {101, false, false}} {
+		got, err := parseHops(tt.n, tt.proxies)
+		if (err == nil) != tt.ok || err == nil && int(got) != tt.n {
+			t.Errorf("%d, --trusted-proxies %v: %d, %v", tt.n, tt.proxies, got, err)
+		}
+	}
+}
