@@ -61,7 +61,7 @@ func runFlags() []cli.Flag {
 			Usage: "`TIME` for one question to one resolver about a container"},
 
 		&cli.IntFlag{Name: "max-connections", EnvVars: []string{"LB_MAX_CONNECTIONS"}, Category: catLimits, Value: 65536,
-			Usage: "`N` downstream connections at most, of all listeners; 0: no limit"},
+			Usage: "`N` downstream connections at most, of all listeners; fewer where RLIMIT_NOFILE, the limit of open files, leaves less than two for each after 256 for the rest; 0: no limit"},
 		&cli.StringFlag{Name: "max-head", EnvVars: []string{"LB_MAX_HEAD"}, Category: catLimits, Value: "60KiB",
 			Usage: "`SIZE` of a request's head at most: else 431"},
 		&cli.IntFlag{Name: "max-head-fields", EnvVars: []string{"LB_MAX_HEAD_FIELDS"}, Category: catLimits, Value: 100,

@@ -49,6 +49,9 @@ type runOptions struct {
 
 	limits  proxy.Limits
 	maxIdle int
+	// maxConnectionsGiven: limits.Connections was asked for, and is not the
+	// default.
+	maxConnectionsGiven bool
 
 	drainDelay, shutdown time.Duration
 
@@ -144,6 +147,7 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 		TunnelIdle:  c.Duration("tunnel-idle-timeout"),
 		Connections: c.Int("max-connections"),
 	}
+	o.maxConnectionsGiven = c.IsSet("max-connections")
 	for _, f := range [...]struct {
 		flag string
 		to   *int

@@ -40,6 +40,9 @@ container's memory limit) and GOGC.`,
 				return usageError("--log-level: %w", err)
 			}
 			limitMemory(log)
+			if n, ok := openFiles(); ok {
+				o.limitConnections(log, n)
+			}
 			o.stdout = p.Stdout
 			d, err := newDaemon(o, log)
 			if err != nil {
