@@ -116,6 +116,12 @@ func (e *Endpoint) ConnOpen() bool {
 	return true
 }
 
+// ConnRoom tells whether ConnOpen would allow a connection now; it counts nothing.
+func (e *Endpoint) ConnRoom() bool {
+	c := e.cluster
+	return c.use.connections.Load() < int64(limits(c.Spec()).MaxConnections) || e.cxActive.Load() == 0
+}
+
 // ConnFailed ends a ConnOpen whose dial failed.
 func (e *Endpoint) ConnFailed(timeout bool) {
 	e.count.cxConnectFail.Add(1)

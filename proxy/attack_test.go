@@ -373,3 +373,28 @@ func TestBodyLimitOfTheServer(t *testing.T) {
 		}
 	}
 }
+
+// What a route takes out of its responses does not come back as a trailer.
+func TestResponseTrailersAreRemovedToo(t *testing.T) {
+	b := wire.Listen(t, wire.Answer("HTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Internal: 1\r\nX-Sum: 2\r\n\r\n"))
+	r := newRig(t, setup{route: func(r *topology.Route) { r.ResponseHeaders.Remove = []string{"x-internal"} }}, b.Addr())
+	got := r.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if !strings.HasSuffix(got, "\r\n0\r\nX-Sum: 2\r\n\r\n") {
+		t.Errorf("answered %q", got)
+	}
+}
+
+// RFC 9112 section 9.3: close wins, in whatever order.
+func TestCloseWins(t *testing.T) {
+	b := wire.Listen(t, wire.Answer(ok200))
+	r := newRig(t, setup{}, b.Addr())
+	for _, fields := range []string{
+		"Connection: close\r\nConnection: keep-alive\r\n", "Connection: keep-alive\r\nConnection: close\r\n", "Connection: keep-alive, close\r\n",
+	} {
+		for _, version := range []string{"1.0", "1.1"} {
+			if got := r.exchange("GET / HTTP/" + version + "\r\nHost: a\r\n" + fields + "\r\n"); status(got) != "200" || !strings.Contains(got, "connection: close") {
+				t.Errorf("HTTP/%s, %q: answered %q", version, fields, got)
+			}
+		}
+	}
+}

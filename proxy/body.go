@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -85,7 +86,7 @@ func (ex *exchange) ask(up *upConn) error {
 // sendBody sends what has come of the body.
 func (ex *exchange) sendBody(up *upConn) error {
 	u := &ex.body
-	for n := 0; n < syncBody; {
+	for n := 0; n < syncBody || ex.allRead(); {
 		piece, err := ex.stream.readBody(false)
 		switch err {
 		case nil:
@@ -126,11 +127,14 @@ func (ex *exchange) upload(up *upConn) {
 		if ex.spliceUpload(up) != nil {
 			return
 		}
-		piece, err := ex.stream.readBody(true)
+		piece, err := ex.nextPiece(up)
 		if err == io.EOF {
 			u.last.Store(true)
 			u.whole = ex.endUpload(up) == nil
 			u.limit(up, func() time.Duration { return ex.headLimit(time.Now()) })
+			return
+		}
+		if err == errEndpoint {
 			return
 		}
 		if err != nil {
@@ -142,19 +146,41 @@ func (ex *exchange) upload(up *upConn) {
 		u.limit(up, ex.streamLimit)
 		ex.keep(piece)
 		ex.nearEnd()
-		if ex.sendPiece(up, piece) != nil || ex.flushOut(up) != nil {
+		if ex.sendPiece(up, piece) != nil {
 			return // the endpoint's: the exchange sees it, or an early response
 		}
 	}
 }
 
+// nextPiece is the next piece of the body, and where that has to be waited for,
+// what was before it is sent first. So many small chunks are few writes.
+func (ex *exchange) nextPiece(up *upConn) ([]byte, error) {
+	if ex.stream.pending() {
+		if p, err := ex.stream.readBody(false); err != errWouldBlock {
+			return p, err
+		}
+	}
+	if err := ex.flushOut(up); err != nil {
+		return nil, errEndpoint
+	}
+	return ex.stream.readBody(true)
+}
+
+// errEndpoint: the endpoint takes no more of the body. The exchange sees why.
+var errEndpoint = errors.New("the endpoint does not take the request")
+
 // nearEnd notes that all of a body whose length is known has been read: the
 // endpoint may answer before the write returns that gives it the last octet, and
 // that is no early response.
 func (ex *exchange) nearEnd() {
-	if ex.req.body == bodyLength && ex.stream.received() == ex.req.length {
+	if ex.allRead() {
 		ex.body.last.Store(true)
 	}
+}
+
+// allRead: of a body whose length is known nothing more will come.
+func (ex *exchange) allRead() bool {
+	return ex.req.body == bodyLength && ex.stream.received() == ex.req.length
 }
 
 // limit gives the endpoint as long as d says from now, if its response has not
@@ -163,6 +189,8 @@ func (u *upload) limit(up *upConn, d func() time.Duration) {
 	u.mu.Lock()
 	if !u.headSeen {
 		up.arm(d())
+	} else {
+		up.extend() // the body moves on, though the response may pause
 	}
 	u.mu.Unlock()
 }
@@ -296,13 +324,33 @@ func (ex *exchange) endUpload(up *upConn) error {
 // appendTrailers appends the request's trailers without those that the route
 // removes.
 func (ex *exchange) appendTrailers(b []byte) []byte {
-	for rest := ex.stream.requestTrailers(); len(rest) > 0; {
-		line, after, _ := bytes.Cut(rest, lineFeed)
-		rest = after
+	removed := [2][]string{ex.route.Spec.RequestHeaders.Remove}
+	if w := ex.lease.Chosen; w != nil {
+		removed[1] = w.RequestHeaders.Remove
+	}
+	return appendLines(b, ex.stream.requestTrailers(), &removed)
+}
+
+// responseTrailers are those of the response that the route does not remove.
+func (ex *exchange) responseTrailers(lines []byte) []byte {
+	removed := [2][]string{ex.route.Spec.ResponseHeaders.Remove}
+	if w := ex.lease.Chosen; w != nil {
+		removed[1] = w.ResponseHeaders.Remove
+	}
+	if len(lines) == 0 || len(removed[0])+len(removed[1]) == 0 {
+		return lines
+	}
+	return appendLines(nil, lines, &removed)
+}
+
+// appendLines appends whole field lines but for those of the names.
+func appendLines(b, lines []byte, names *[2][]string) []byte {
+	for len(lines) > 0 {
+		line, rest, _ := bytes.Cut(lines, lineFeed)
+		lines = rest
 		name, _, _ := bytes.Cut(line, colon)
-		removes := func(n string) bool { return foldEqual(name, n) }
-		if slices.ContainsFunc(ex.route.Spec.RequestHeaders.Remove, removes) ||
-			ex.lease.Chosen != nil && slices.ContainsFunc(ex.lease.Chosen.RequestHeaders.Remove, removes) {
+		is := func(n string) bool { return foldEqual(name, n) }
+		if slices.ContainsFunc(names[0], is) || slices.ContainsFunc(names[1], is) {
 			continue
 		}
 		b = append(append(b, line...), '\n')

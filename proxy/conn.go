@@ -108,9 +108,22 @@ func (c *conn) next() after {
 	return c.finished(ex, keep)
 }
 
+// freshIdle is how long a client may wait with its first request, where its idle
+// time is longer: who only ever connects must not keep others out for an hour.
+// Browsers connect before they know what to ask for, and wait less.
+const freshIdle = time.Minute
+
 // idleLimit is how long a client may wait with its next request; not positive:
 // for ever.
 func (c *conn) idleLimit() time.Duration {
+	limit := c.keptLimit()
+	if c.requests == 0 && (limit <= 0 || limit > freshIdle) {
+		return freshIdle
+	}
+	return limit
+}
+
+func (c *conn) keptLimit() time.Duration {
 	if v := c.srv.b.View().Listener(c.ln.name); v != nil && v.Spec.HTTP.IdleTimeout != 0 {
 		return v.Spec.HTTP.IdleTimeout
 	}

@@ -62,13 +62,16 @@ func (p *pool) dial(by time.Time, cancel <-chan struct{}) (*upConn, error) {
 		tcp, err = p.pools.connect(ctx, addr)
 	}
 	if err != nil {
-		return nil, p.dialFailed(ctx, err)
+		err = p.dialFailed(ctx, err)
+		p.next()
+		return nil, err
 	}
 	u := &upConn{pool: p, remote: addr}
 	u.peekFn = u.peekOnce
 	if err := u.init(tcp, p.pools.clk, u); err != nil {
 		tcp.Close()
 		e.ConnFailed(false)
+		p.next()
 		return nil, err
 	}
 	p.mu.Lock()

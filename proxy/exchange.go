@@ -243,7 +243,7 @@ func (ex *exchange) tries() {
 		ex.rec.Cluster = lease.Cluster.Name()
 		ex.rec.Upstream = lease.Endpoint.Address()
 		f := ex.try()
-		lease.Done(balancer.Outcome{Result: f.result, PerTry: f.perTry, Late: f.late, Status: ex.resp.status, Elapsed: ex.rec.UpstreamTime})
+		lease.Done(balancer.Outcome{Result: f.blame(), PerTry: f.perTry, Late: f.late, Status: ex.resp.status, Elapsed: ex.rec.UpstreamTime})
 		ex.endTry(&f)
 		if ex.begun {
 			return
@@ -264,12 +264,20 @@ type failure struct {
 	transport string
 	flag      Flags
 	unsent    bool // the endpoint cannot have seen any of it
-	own       bool // and the fault is ours: no descriptor, no port
+	own       bool // the fault is ours: no descriptor, no port, no turn in time
 	disliked  bool // there is a response, and the retry policy wants another
 	perTry    bool // the try's own time was up
 	late      bool // the response had begun
 	idle      bool // the stream's was
 	moved     bool // the endpoint is lost, and the wait was given up: lost.go
+}
+
+// blame is what the endpoint is to hear of the try.
+func (f *failure) blame() balancer.Result {
+	if f.own {
+		return balancer.Overflow
+	}
+	return f.result
 }
 
 // unserved answers where no endpoint was given.

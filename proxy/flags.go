@@ -25,25 +25,24 @@ const (
 var flagNames = [...]string{"UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DC", "URX", "SI", "DPE", "UPE", "NC", "OM"}
 
 // Append appends the flags joined by commas, "-" for none. Envoy prints them in
-// the order in which they were set; of the pairs that occur here only URX comes
-// before its companion.
+// the order in which they were set; of the pairs that occur here only URX and UO
+// (a retry denied) come before their companions.
 func (f Flags) Append(b []byte) []byte {
 	if f == 0 {
 		return append(b, '-')
 	}
+	const first = FlagURX | FlagUO
 	n := len(b)
-	if f&FlagURX != 0 {
-		b = append(b, "URX"...)
-	}
-	for i, name := range flagNames {
-		bit := Flags(1) << i
-		if f&bit == 0 || bit == FlagURX {
-			continue
+	for _, some := range [...]Flags{f & first, f &^ first} {
+		for i, name := range flagNames {
+			if some&(1<<i) == 0 {
+				continue
+			}
+			if len(b) > n {
+				b = append(b, ',')
+			}
+			b = append(b, name...)
 		}
-		if len(b) > n {
-			b = append(b, ',')
-		}
-		b = append(b, name...)
 	}
 	return b
 }

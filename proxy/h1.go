@@ -224,6 +224,15 @@ func (h *h1stream) hijack() (*conn, []byte) {
 	return h.c, early
 }
 
+func (h *h1stream) spare() {
+	putBuffer(h.out)
+	if h.c.in == h.headBuf {
+		h.c.in = nil
+	}
+	putBuffer(h.headBuf)
+	h.out, h.headBuf = nil, nil
+}
+
 var errInterrupted = errors.New("the upload was stopped")
 
 func (h *h1stream) sendContinue() error {
@@ -373,9 +382,7 @@ func (h *h1stream) flush() error {
 
 // writeBoth writes the output buffer and p.
 func (h *h1stream) writeBoth(p []byte) error {
-	if !h.uploading {
-		h.c.arm(h.c.streamIdle)
-	}
+	h.moves()
 	o := h.out
 	h.c.ln.counters.tx.Add(uint64(o.w + len(p)))
 	var err error
@@ -390,6 +397,19 @@ func (h *h1stream) writeBoth(p []byte) error {
 	}
 	return err
 }
+
+// moves gives the client its time anew, since the response moves on. While
+// another goroutine reads the body, the time is that one's to set.
+func (h *h1stream) moves() {
+	if h.uploading {
+		h.c.extend()
+	} else {
+		h.c.arm(h.c.streamIdle)
+	}
+}
+
+// pending: readBody has something to look at without asking the kernel.
+func (h *h1stream) pending() bool { return len(h.c.unread()) > 0 }
 
 // canSplice: only octets that are framed by a length can pass unseen.
 func (h *h1stream) canSplice() bool { return h.respBody == bodyLength }

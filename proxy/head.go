@@ -51,6 +51,8 @@ type head struct {
 	seen   int       // up to where there is no line feed
 	lines  int
 	size   int // of the whole head with its empty line, once complete
+	// nominated counts the elements of Connection.
+	nominated int
 }
 
 // headLimits bound a head (431). In bytes, and field lines.
@@ -60,7 +62,7 @@ type headLimits struct {
 
 func (h *head) reset() {
 	h.data, h.fields = nil, h.fields[:0]
-	h.pos, h.seen, h.lines, h.size = 0, 0, 0, 0
+	h.pos, h.seen, h.lines, h.size, h.nominated = 0, 0, 0, 0, 0
 }
 
 func (h *head) name(f *field) []byte  { return h.data[f.name:f.nameEnd] }
@@ -147,6 +149,9 @@ func (h *head) addField(at int, line []byte) *fault {
 	return nil
 }
 
+// maxNominated bounds the elements of a head's Connection fields.
+const maxNominated = 32
+
 // nominate marks the fields that a Connection value names as not to be
 // forwarded (RFC 9110 section 7.6.1). Those that frame or route the message
 // cannot be nominated away: that is an attack on the next hop.
@@ -157,7 +162,9 @@ func (h *head) nominate(list []byte) *fault {
 			return nil
 		}
 		list = rest
-		if !allOf(e, tokenChar) {
+		// Each is looked for among all fields: many of both would be work that
+		// a client gets for nothing.
+		if h.nominated++; h.nominated > maxNominated || !allOf(e, tokenChar) {
 			return faultConnection
 		}
 		if equalFold(e, "close") || equalFold(e, "keep-alive") || equalFold(e, "upgrade") || equalFold(e, "te") {

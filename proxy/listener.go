@@ -77,19 +77,23 @@ const (
 	// kernel keeps the waiting connections, and retrying at once would spin.
 	acceptBackOff    = 5 * time.Millisecond
 	acceptBackOffMax = time.Second
+	// acceptWarnEvery is how often the log says so while it lasts.
+	acceptWarnEvery = 10 * time.Second
 )
 
 func (l *listener) accept() {
 	s := l.srv
 	defer s.wg.Done()
 	var wait time.Duration
+	var warned time.Time
 	for {
 		tcp, err := l.tcp.AcceptTCP()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			if wait == 0 {
+			if now := time.Now(); now.Sub(warned) >= acceptWarnEvery {
+				warned = now
 				s.log.WithField("listener", l.name).WithError(err).Warn("cannot accept connections, trying again")
 			}
 			wait = min(max(2*wait, acceptBackOff), acceptBackOffMax)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -131,8 +132,8 @@ type pool struct {
 
 	mu     sync.Mutex
 	idle   []*upConn
-	queue  []chan *upConn // requests that wait for a connection, oldest first
-	epoch  int            // counts Drain: a connection of an earlier epoch is not kept
+	queue  []chan turn // of requests that wait for a connection, oldest first
+	epoch  int         // counts Drain: a connection of an earlier epoch is not kept
 	closed bool
 }
 
@@ -150,6 +151,7 @@ type upConn struct {
 	idle     bool          // guarded by pool.mu
 	hup      bool          // guarded by pool.mu: the peer has closed
 	reused   bool          // this use is not its first
+	answered bool          // in this use: a head has come, if only an interim one
 	peekFn   func(uintptr)
 	quiet    bool // what peekFn found
 }
@@ -160,43 +162,81 @@ var (
 	// Of await.
 	errPendingCanceled = errors.New("canceled while waiting for a connection")
 	errPendingTimeout  = errors.New("no connection became free in time")
+	errPoolDrained     = errors.New("the endpoint left while the request waited for a connection")
 )
 
-// await waits until another request gives its connection back, or ends it. nil
-// in the channel: there is room for a new connection, which is made by then.
+// turn is what ends a wait for a connection: one, or, where there is none, room
+// for a new one, or the endpoint's end.
+type turn struct {
+	up      *upConn
+	drained bool
+}
+
+// await waits until another request gives its connection back, or ends it, which
+// makes room for a new one. A turn is a hint: who comes by may be quicker, and
+// then the wait goes on.
 func (p *pool) await(wait time.Duration, by time.Time, cancel <-chan struct{}) (*upConn, error) {
-	turn := make(chan *upConn, 1)
-	p.mu.Lock()
-	p.queue = append(p.queue, turn)
-	p.mu.Unlock()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	err := errPendingTimeout
-	select {
-	case u := <-turn:
-		return p.turn(u, by, cancel)
-	case <-cancel:
-		err = errPendingCanceled
-	case <-timer.C:
-	}
-	p.mu.Lock()
-	for i, t := range p.queue {
-		if t == turn {
-			p.queue = append(p.queue[:i], p.queue[i+1:]...)
-			break
+	for {
+		mine := p.enqueue()
+		if p.endpoint.ConnRoom() {
+			p.next() // there was room before we were in the queue
 		}
+		select {
+		case t := <-mine:
+			if t.drained {
+				return nil, errPoolDrained
+			}
+			if up, err := p.turn(t.up, by, cancel); err != errOverflow {
+				return up, err
+			}
+		case <-cancel:
+			p.leave(mine)
+			return nil, errPendingCanceled
+		case <-timer.C:
+			p.leave(mine)
+			return nil, errPendingTimeout
+		}
+	}
+}
+
+// enqueue takes a place in the queue, unless an idle connection is there by now.
+func (p *pool) enqueue() chan turn {
+	mine := make(chan turn, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch n := len(p.idle); {
+	case p.closed:
+		mine <- turn{drained: true}
+	case n > 0:
+		u := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		u.idle = false
+		mine <- turn{up: u}
+	default:
+		p.queue = append(p.queue, mine)
+	}
+	return mine
+}
+
+// leave gives the place up, and what came meanwhile to the next one.
+func (p *pool) leave(mine chan turn) {
+	p.mu.Lock()
+	if i := slices.Index(p.queue, mine); i >= 0 {
+		p.queue = slices.Delete(p.queue, i, i+1)
 	}
 	p.mu.Unlock()
 	select {
-	case u := <-turn: // it came meanwhile: for the next one
-		if u != nil {
-			u.put()
-		} else {
+	case t := <-mine:
+		switch {
+		case t.up != nil:
+			t.up.put()
+		case !t.drained:
 			p.next()
 		}
 	default:
 	}
-	return nil, err
 }
 
 // turn uses what await was given.
@@ -211,14 +251,22 @@ func (p *pool) turn(u *upConn, by time.Time, cancel <-chan struct{}) (*upConn, e
 	return p.dial(by, cancel)
 }
 
-// next tells the oldest waiting request that a connection has ended.
+// next tells the oldest waiting request that there is room. Whoever ends a
+// connection, or an attempt at one, must call it.
 func (p *pool) next() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.queue) > 0 {
-		p.queue[0] <- nil
-		p.queue = append(p.queue[:0], p.queue[1:]...)
+	p.tell(turn{})
+}
+
+// tell gives the oldest waiting request its turn; p.mu is held.
+func (p *pool) tell(t turn) bool {
+	if len(p.queue) == 0 {
+		return false
 	}
+	p.queue[0] <- t
+	p.queue = slices.Delete(p.queue, 0, 1)
+	return true
 }
 
 // take returns an idle connection, or nil. With look it is known to be open and
@@ -276,9 +324,7 @@ func (u *upConn) put() {
 		u.discard()
 		return
 	}
-	if len(p.queue) > 0 {
-		p.queue[0] <- u
-		p.queue = append(p.queue[:0], p.queue[1:]...)
+	if p.tell(turn{up: u}) {
 		p.mu.Unlock()
 		return
 	}
@@ -377,6 +423,8 @@ func (p *pool) empty() {
 	p.idle = nil
 	for _, u := range idle {
 		u.idle = false
+	}
+	for p.tell(turn{drained: true}) {
 	}
 	p.mu.Unlock()
 	for _, u := range idle {

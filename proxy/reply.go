@@ -60,11 +60,13 @@ var textPlain = []byte("text/plain")
 func (ex *exchange) refuse(f *fault) bool {
 	ex.stream.closeAfter()
 	flag := Flags(0)
-	if f.status == 400 || f.status == 501 || f.status == 505 {
+	switch f.status {
+	case 413, 414, 431:
+		ex.ln.counters.tooLarge.Add(1)
+	case 417: // sound, and not to be met
+	default:
 		flag = FlagDPE
 		ex.ln.counters.cxProtocolError.Add(1)
-	} else {
-		ex.ln.counters.tooLarge.Add(1)
 	}
 	ex.local(f.status, "", flag, f.detail)
 	return false

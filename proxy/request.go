@@ -220,8 +220,8 @@ func validHost(h []byte) bool {
 
 // interpret reads the fields that frame, route or hold the connection.
 func (r *request) interpret() *fault {
-	r.keepAlive = r.minor == 1 // RFC 9112 section 9.3
 	var hosts, lengths, codings int
+	var closes, keeps bool
 	for i := range r.fields {
 		f := &r.fields[i]
 		if f.id == fieldOther {
@@ -262,12 +262,10 @@ func (r *request) interpret() *fault {
 		case fieldConnection:
 			f.drop = true
 			if len(v) == 5 && equalFold(v, "close") {
-				r.keepAlive = false
+				closes = true
 			} else if len(v) == 10 && equalFold(v, "keep-alive") {
-				if r.minor == 0 {
-					r.keepAlive = true
-				}
-			} else if e := r.connection(v); e != nil {
+				keeps = true
+			} else if e := r.connection(v, &closes, &keeps); e != nil {
 				return e
 			}
 		case fieldKeepAlive, fieldProxyConnection, fieldLookalike:
@@ -288,6 +286,7 @@ func (r *request) interpret() *fault {
 			r.expect = true
 		}
 	}
+	r.keepAlive = persists(r.minor, closes, keeps)
 	if hosts == 0 && r.minor == 1 {
 		return faultNoHost
 	}
@@ -313,13 +312,15 @@ func (r *request) interpret() *fault {
 	return nil
 }
 
+// persists: RFC 9112 section 9.3, in this order.
+func persists(minor int, closes, keeps bool) bool {
+	return !closes && (minor == 1 || keeps)
+}
+
 // connection reads a Connection value that is more than "close".
-func (r *request) connection(v []byte) *fault {
-	if hasElement(v, "close") {
-		r.keepAlive = false
-	} else if r.minor == 0 && hasElement(v, "keep-alive") {
-		r.keepAlive = true
-	}
+func (r *request) connection(v []byte, closes, keeps *bool) *fault {
+	*closes = *closes || hasElement(v, "close")
+	*keeps = *keeps || hasElement(v, "keep-alive")
 	if hasElement(v, "upgrade") {
 		if u, ok := r.get(fieldUpgrade); ok && len(u) > 0 {
 			r.upgrade = u

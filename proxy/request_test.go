@@ -103,6 +103,8 @@ var refusedRequests = []struct {
 	// RFC 9110 section 7.6.1
 	{"Connection names Content-Length", "POST / HTTP/1.1$Host: a$Connection: content-length$Content-Length: 5$$hello", "400"},
 	{"Connection names X-Forwarded-For", "GET / HTTP/1.1$Host: a$X-Forwarded-For: 1.1.1.1$Connection: x-forwarded-for$$", "400"},
+	{"Connection names more than anybody would", "GET / HTTP/1.1$Host: a$Connection: a" + strings.Repeat(",a", 32) + "$$", "400"},
+	{"Connection names more than anybody would, on many lines", "GET / HTTP/1.1$Host: a$" + strings.Repeat("Connection: a,b$", 17) + "$", "400"},
 	{"Connection is no list of tokens", "GET / HTTP/1.1$Host: a$Connection: a b$$", "400"},
 	// RFC 9110 section 10.1.1
 	{"unknown expectation", "POST / HTTP/1.1$Host: a$Content-Length: 1$Expect: 200-ok$$x", "417"},

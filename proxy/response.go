@@ -64,8 +64,8 @@ func (r *response) parseLine(line []byte) *fault {
 }
 
 func (r *response) interpret(toHead bool) *fault {
-	r.keepAlive = r.minor == 1
 	var lengths, codings int
+	var closes, keeps bool
 	for i := range r.fields {
 		f := &r.fields[i]
 		if f.id == fieldOther {
@@ -90,12 +90,8 @@ func (r *response) interpret(toHead bool) *fault {
 			f.drop = true
 		case fieldConnection:
 			f.drop = true
-			switch {
-			case hasElement(v, "close"):
-				r.keepAlive = false
-			case r.minor == 0 && hasElement(v, "keep-alive"):
-				r.keepAlive = true
-			}
+			closes = closes || hasElement(v, "close")
+			keeps = keeps || hasElement(v, "keep-alive")
 			if bytes.IndexByte(v, ',') >= 0 || !equalFold(v, "close") && !equalFold(v, "keep-alive") {
 				if e := r.nominate(v); e != nil {
 					return e
@@ -112,6 +108,7 @@ func (r *response) interpret(toHead bool) *fault {
 			r.hasServer = true
 		}
 	}
+	r.keepAlive = persists(r.minor, closes, keeps)
 	if codings > 0 {
 		if lengths > 0 {
 			// RFC 9112 section 6.3, item 3: "ought to be handled as an error".

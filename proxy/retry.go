@@ -281,6 +281,7 @@ func (ex *exchange) wait(d time.Duration, f *failure) bool {
 	select {
 	case <-t.C:
 	case <-ex.stream.hold():
+		*f = ex.canceledBy()
 		return false
 	}
 	if late {
@@ -289,5 +290,5 @@ func (ex *exchange) wait(d time.Duration, f *failure) bool {
 	return !late
 }
 
-// routeTimeout: the time for all tries was up while none was on.
-var routeTimeout = failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT}
+// routeTimeout: the time for all tries was up while no endpoint had the request.
+var routeTimeout = failure{result: balancer.Timeout, reason: "timeout", flag: FlagUT, own: true}

@@ -120,7 +120,7 @@ func (ex *exchange) splice(up *upConn, idle time.Duration, n int64) (int64, erro
 // copied, until more of it has come than a retry could send again. nil: what is
 // still to come, if anything, is copied.
 func (ex *exchange) spliceUpload(up *upConn) error {
-	if ex.replayed || ex.body.slow {
+	if ex.replayed || ex.body.slow || ex.req.body != bodyLength || ex.req.length-ex.stream.received() < spliceMin {
 		return nil
 	}
 	s := &up.pool.pools.pipes
@@ -184,9 +184,7 @@ func (h *h1stream) readPipe(p *pipe) (int64, error) {
 // sendPipe sends the octets in p as the response's body. What was sent before it
 // has been flushed.
 func (h *h1stream) sendPipe(p *pipe) error {
-	if !h.uploading {
-		h.c.arm(h.c.streamIdle)
-	}
+	h.moves()
 	n := int64(p.n)
 	h.out64 += n
 	h.respLeft -= n

@@ -10,6 +10,8 @@ type stream interface {
 	// until the next call, and io.EOF after the last one. Without wait it
 	// returns errWouldBlock where nothing is there. A *fault is the client's.
 	readBody(wait bool) ([]byte, error)
+	// pending: a readBody without wait is worth its while.
+	pending() bool
 	// requestTrailers are whole field lines, after readBody's io.EOF.
 	requestTrailers() []byte
 	// failed is what readBody has ended in but for io.EOF; late: because the
@@ -60,6 +62,8 @@ type stream interface {
 	// hijack ends the protocol after a 101: the connection is the exchange's.
 	// early has been read from it already.
 	hijack() (c *conn, early []byte)
+	// spare gives all buffers back, the request's head with them.
+	spare()
 }
 
 // pair is a field to add. The value is a view that lives as long as the

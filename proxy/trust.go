@@ -113,8 +113,10 @@ func (ex *exchange) forwarded() {
 		ex.addReq = append(ex.addReq,
 			pair{"x-forwarded-for", addr},
 			pair{"x-forwarded-proto", schemeHTTP},
-			pair{"x-forwarded-host", ex.req.host},
 			pair{"x-forwarded-port", ex.port()})
+		if len(ex.req.host) > 0 { // HTTP/1.0 need not say
+			ex.addReq = append(ex.addReq, pair{"x-forwarded-host", ex.req.host})
+		}
 	} else {
 		xff := addr
 		if !o.SkipXFFAppend {

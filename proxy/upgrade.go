@@ -1,9 +1,9 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
-	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -70,11 +70,24 @@ func (ex *exchange) switchProtocols(up *upConn) (failure, bool) {
 		return failure{result: balancer.ResetLate}, false
 	}
 	ex.extraSent, ex.extraReceived = int64(len(early)), int64(len(data))
+	ex.keepHeads()
+	ex.stream.spare()
+	up.release()
 	ex.ln.counters.upgrades.Add(1)
 	ex.ln.counters.upgradesActive.Add(1)
 	defer ex.ln.counters.upgradesActive.Add(-1)
 	ex.tunnel(c, up)
 	return failure{result: balancer.OK}, false
+}
+
+// keepHeads makes copies of what the access log will ask for, so that the buffers
+// can go: a tunnel may be silent for hours.
+func (ex *exchange) keepHeads() {
+	r := &ex.req
+	r.data = bytes.Clone(r.data[:r.size])
+	r.method, r.target, r.host = bytes.Clone(r.method), bytes.Clone(r.target), bytes.Clone(r.host)
+	ex.resp.data = bytes.Clone(ex.resp.data[:ex.resp.size])
+	ex.rec.RequestID = bytes.Clone(ex.rec.RequestID)
 }
 
 var upgradeValue = []byte("upgrade")
@@ -92,8 +105,8 @@ func (ex *exchange) tunnel(c *conn, up *upConn) {
 	c.disarm()
 	up.disarm()
 	t := &tunnel{idle: ex.srv.limits.TunnelIdle, clk: ex.srv.clk}
-	if o := ex.http; o.EnvoyHeaders && o.StreamIdleTimeout > 0 {
-		t.idle = o.StreamIdleTimeout // applies throughout
+	if ex.http.EnvoyHeaders {
+		t.idle = ex.idleLimit() // stream_idle_timeout, or the route's: applies throughout
 	}
 	t.touched.Store(t.clk.now())
 	stop := make(chan struct{})
@@ -105,10 +118,9 @@ func (ex *exchange) tunnel(c *conn, up *upConn) {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		n := t.copy(up.tcp, c.tcp)
-		ex.extraReceived += n
+		ex.extraReceived += t.copy(&up.sock, &c.sock)
 	}()
-	n := t.copy(c.tcp, up.tcp)
+	n := t.copy(&c.sock, &up.sock)
 	<-sent
 	close(stop)
 	<-watched
@@ -125,26 +137,29 @@ type tunnel struct {
 }
 
 // copy moves octets until from ends, and passes the end on. An error cuts both.
-func (t *tunnel) copy(to, from *net.TCPConn) (n int64) {
-	b := getBuffer(smallBuffer)
-	defer putBuffer(b)
+// While it waits it holds no buffer: most tunnels are silent most of the time.
+func (t *tunnel) copy(to, from *sock) (n int64) {
+	from.readMin = smallBuffer
 	for {
-		m, err := from.Read(b.b)
-		if m > 0 {
+		err := from.fill(smallBuffer)
+		if p := from.unread(); err == nil && len(p) > 0 {
 			t.touched.Store(t.clk.now())
-			if _, werr := to.Write(b.b[:m]); werr != nil {
-				_ = from.CloseRead()
+			if to.write(p) != nil {
+				_ = from.tcp.CloseRead()
 				return n
 			}
-			n += int64(m)
+			n += int64(len(p))
+			from.in.r = from.in.w
+			from.release()
 		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				_ = to.CloseWrite()
-			} else {
-				// A reset is passed on as the end of both directions.
-				_ = to.SetDeadline(longAgo)
-			}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			_ = to.tcp.CloseWrite()
+			return n
+		default:
+			// A reset is passed on as the end of both directions.
+			_ = to.tcp.SetDeadline(longAgo)
 			return n
 		}
 	}

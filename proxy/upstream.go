@@ -82,6 +82,7 @@ func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
 	ex.uploadTo = up
 	ex.rec.Upstream = up.remote
 	ex.resp.reset()
+	up.answered = false
 	reuse := false
 	defer func() {
 		ex.stopUpload()
@@ -117,7 +118,7 @@ func (ex *exchange) tryOn(up *upConn) (f failure, stale bool) {
 	default:
 		f = ex.readFailure(up, err)
 	}
-	if f.result == balancer.Reset && !f.moved && up.reused && up.readN == 0 && ex.q.Idempotent && ex.replayed && !ex.begun {
+	if f.result == balancer.Reset && !f.moved && up.reused && !up.answered && ex.q.Idempotent && ex.replayed && !ex.begun {
 		return f, true
 	}
 	return f, false
@@ -131,6 +132,8 @@ func dialFailure(err error) failure {
 		f.result, f.reason, f.flag = balancer.Overflow, "overflow", FlagUO
 	case errors.Is(err, errPendingCanceled):
 		return failure{result: balancer.Canceled, flag: FlagDC}
+	case errors.Is(err, errPoolDrained):
+		f.result, f.reason = balancer.Overflow, "connection termination"
 	case errors.Is(err, errPendingTimeout):
 		return routeTimeout
 	case errors.Is(err, errConnectTimeout):
@@ -160,8 +163,8 @@ func dialFailure(err error) failure {
 
 // receive reads the response and relays it. reuse: the connection may be kept.
 func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
-	limits := headLimits{bytes: ex.srv.limits.HeadBytes, fields: 4 * ex.srv.limits.HeadFields}
-	up.readN, up.readMin = 0, largeBuffer
+	limits := headLimits{bytes: max(ex.srv.limits.HeadBytes, respHeadBytes), fields: max(4*ex.srv.limits.HeadFields, respHeadFields)}
+	up.readMin = largeBuffer
 	for interim := 0; ; {
 		if len(up.unread()) == 0 {
 			// Nothing there yet: where the request's body is complete this is
@@ -184,6 +187,7 @@ func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
 		}
 		ex.rec.UpstreamTime = time.Since(ex.sentAt)
 		up.in.r += ex.resp.size
+		up.answered = true
 		ex.body.sawHead()
 		up.settle()
 		if ex.resp.status == 101 {
@@ -208,6 +212,13 @@ func (ex *exchange) receive(up *upConn) (f failure, reuse bool) {
 }
 
 const maxInterim = 64
+
+// respHeadBytes and respHeadFields bound a response's head, where requests' may
+// not be larger: what is set for clients is not meant for endpoints.
+const (
+	respHeadBytes  = 60 << 10
+	respHeadFields = 400
+)
 
 // relay passes the final response on.
 func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
@@ -245,6 +256,11 @@ func (ex *exchange) relay(up *upConn) (f failure, reuse bool) {
 		return failure{result: balancer.Canceled}, false
 	case errors.Is(err, errClientWrite) || ex.stream.canceled():
 		ex.clientGone()
+		return ex.canceledBy(), false
+	case ex.clientFailed():
+		// Its body ended in an error while the response was under way, and with
+		// it the connection to the endpoint, which is not to blame.
+		ex.bodyFailed()
 		return ex.canceledBy(), false
 	}
 	// The client has the head: all that is left is to end its connection, so
@@ -345,7 +361,7 @@ func (ex *exchange) relayBody(up *upConn) (trailers []byte, err error) {
 			}
 			up.in.r += used
 		}
-		return c.trailers, nil
+		return ex.responseTrailers(c.trailers), nil
 	case bodyClose:
 		for {
 			if len(up.unread()) == 0 {
@@ -462,6 +478,20 @@ func (ex *exchange) clientFailure(error) (failure, bool) {
 		return ex.canceledBy(), true
 	}
 	return failure{}, false
+}
+
+// bodyFailed accounts for a response that was cut because the request's body has
+// ended in an error.
+func (ex *exchange) bodyFailed() {
+	var ft *fault
+	if err, _ := ex.stream.failed(); !errors.As(err, &ft) {
+		ex.clientGone()
+		return
+	}
+	ex.stream.closeAfter()
+	ex.rec.Flags |= FlagDPE
+	ex.rec.Details = ft.detail
+	ex.ln.counters.cxProtocolError.Add(1)
 }
 
 // clientFailed: the request's body has ended in an error.
