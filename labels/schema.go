@@ -84,7 +84,7 @@ var schema = []key{
 		meaning: "Its locality, as lists show it.",
 		shown:   "none", service: func(s *Service, v string) (fs []fault) { s.Zone, fs = parseName(v); return fs }},
 	{name: "drain", scope: ScopeContainer, example: "30s",
-		meaning: "The longest wait for requests in flight once it is stopping or drained.",
+		meaning: "How long upgraded connections (WebSockets) may go on once it is stopping or drained; then they are cut. Requests in flight are not: they end by their own limits, such as `lb.timeout`.",
 		shown:   "the container's stop timeout, else `10s`",
 		service: func(s *Service, v string) []fault {
 			d, fs := parseDuration(v, 0)
