@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // fault is a way to answer badly.
@@ -20,10 +21,18 @@ const (
 	faultReset   fault = "reset"   // RST instead of an answer
 	faultGarbage fault = "garbage" // what is not HTTP
 	faultHang    fault = "hang"    // no answer until the fault is over
-	faultCrash   fault = "crash"   // the process ends
+	faultCrash   fault = "crash"   // the process ends: at the next request, or after crashAfter without one
 )
 
 var faults = []fault{faultNone, faultError, faultReset, faultGarbage, faultHang, faultCrash}
+
+// crashAfter is how long a process that is to crash waits for a request to do it
+// at. A proxy that has put it out of rotation sends none, and whoever starts it
+// again soon after (the storm, half a second at least) must not find it alive.
+const crashAfter = 200 * time.Millisecond
+
+// crashStatus is the exit status of a crash.
+const crashStatus = 2
 
 // faultState is the fault that all requests meet, but those for /fault and
 // /healthz, which work on. Safe for concurrent use.
@@ -31,10 +40,12 @@ type faultState struct {
 	mu      sync.Mutex
 	now     fault
 	changed chan struct{} // closed at the next change
+	crash   *time.Timer   // nil: no crash was ever set
+	exit    func(int)     // os.Exit, but in tests
 }
 
 func newFaultState() *faultState {
-	return &faultState{now: faultNone, changed: make(chan struct{})}
+	return &faultState{now: faultNone, changed: make(chan struct{}), exit: os.Exit}
 }
 
 func (s *faultState) set(f fault) {
@@ -43,6 +54,12 @@ func (s *faultState) set(f fault) {
 	s.now = f
 	close(s.changed)
 	s.changed = make(chan struct{})
+	if s.crash != nil {
+		s.crash.Stop()
+	}
+	if f == faultCrash {
+		s.crash = time.AfterFunc(crashAfter, func() { s.exit(crashStatus) })
+	}
 }
 
 func (s *faultState) get() (fault, <-chan struct{}) {
@@ -82,7 +99,7 @@ func (s *faultState) strike(w http.ResponseWriter, r *http.Request) bool {
 			conn.Close()
 		}
 	case faultCrash:
-		os.Exit(2)
+		s.exit(crashStatus)
 	}
 	return true
 }

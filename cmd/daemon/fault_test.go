@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -74,4 +75,44 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s %s: %d", bad.method, bad.target, w.Code)
 		}
 	}
+}
+
+// A member that is out of rotation gets no request to crash at, and crashes all
+// the same.
+func TestCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exits := make(chan int, 1)
+		s := newFaultState()
+		s.exit = func(status int) { exits <- status }
+		ended := func() bool {
+			synctest.Wait()
+			select {
+			case status := <-exits:
+				return status == crashStatus
+			default:
+				return false
+			}
+		}
+
+		s.set(faultCrash)
+		time.Sleep(crashAfter - time.Nanosecond)
+		if ended() {
+			t.Fatal("it ended before its time")
+		}
+		time.Sleep(time.Nanosecond)
+		if !ended() {
+			t.Fatal("without a request it goes on")
+		}
+
+		s.set(faultCrash)
+		s.strike(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+		if !ended() {
+			t.Error("it goes on after a request")
+		}
+		s.set(faultNone)
+		time.Sleep(2 * crashAfter)
+		if ended() {
+			t.Error("it ended although the fault was over")
+		}
+	})
 }
