@@ -16,6 +16,8 @@
 //	DAEMON_LINGER   how long to serve on after SIGTERM          500ms
 //	DAEMON_RECORD   keep a record of what was processed: true   false
 //	                prints it, a path appends it to that file
+//	DAEMON_SERVICE  a word by which the record says whose it
+//	                is, beside the id
 //
 // Paths with a meaning of their own are listed at [handler].
 //

@@ -13,7 +13,8 @@ import (
 //
 //	<unix time in nanoseconds> <daemon id> <event>
 //
-// An event is "listening", "signal", "end" or "<method> <path> <request id>".
+// An event is "listening", with DAEMON_SERVICE behind it where that is set,
+// "signal", "end" or "<method> <path> <request id>".
 // Each line is one write, so that several daemons can append to one file. Safe
 // for concurrent use.
 type record struct {

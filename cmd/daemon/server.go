@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,7 @@ func serve(listener net.Listener, s settings, signals <-chan os.Signal, r record
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	r.add("listening")
+	r.add(strings.TrimSpace("listening " + s.service))
 	defer r.add("end")
 
 	for {

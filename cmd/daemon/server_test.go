@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -129,6 +130,21 @@ func TestAsk(t *testing.T) {
 		err := ask(listen, step.method, step.target)
 		if step.fails == "" && err != nil || step.fails != "" && (err == nil || !strings.Contains(err.Error(), step.fails)) {
 			t.Fatalf("%s%s: %v, want %q", step.method, step.target, err, step.fails)
+		}
+	}
+}
+
+func TestRecordSaysWhoseItIs(t *testing.T) {
+	for service, want := range map[string]string{"web": `^\d{19} x listening web\n\d{19} x end\n$`, "": `^\d{19} x listening\n\d{19} x end\n$`} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.Close() // so that it ends at once
+		var written strings.Builder
+		serve(listener, settings{service: service}, nil, record{id: "x", to: &written})
+		if !regexp.MustCompile(want).MatchString(written.String()) {
+			t.Errorf("service %q: record %q", service, &written)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // settings are read from the environment once, at start.
@@ -14,6 +15,8 @@ type settings struct {
 	onTerm onTerm
 	linger time.Duration
 	record string // empty, recordOnStdout or a file's path
+	// service is what the record calls this one beside its id; may be empty.
+	service string
 }
 
 // recordOnStdout has the record printed.
@@ -47,6 +50,10 @@ func settingsFrom(getenv func(string) string) (settings, error) {
 		s.onTerm = v
 	default:
 		return s, fmt.Errorf("DAEMON_ON_TERM=%s: want linger, close or ignore", v)
+	}
+	s.service = getenv("DAEMON_SERVICE")
+	if strings.ContainsFunc(s.service, unicode.IsSpace) {
+		return s, fmt.Errorf("DAEMON_SERVICE=%q: want one word", s.service) // a record's lines are of words
 	}
 	if v := getenv("DAEMON_RECORD"); v != "" {
 		switch on, err := strconv.ParseBool(v); {

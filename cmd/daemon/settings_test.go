@@ -8,7 +8,7 @@ import (
 
 func TestSettings(t *testing.T) {
 	defaults := settings{listen: ":8080", onTerm: termLinger, linger: 500 * time.Millisecond}
-	changed := settings{listen: ":81", delay: time.Second, onTerm: termClose, linger: 2 * time.Second, record: "/record"}
+	changed := settings{listen: ":81", delay: time.Second, onTerm: termClose, linger: 2 * time.Second, record: "/record", service: "web"}
 	for _, test := range []struct {
 		name  string
 		env   map[string]string
@@ -18,12 +18,13 @@ func TestSettings(t *testing.T) {
 		{"defaults", nil, defaults, ""},
 		{"all", map[string]string{
 			"DAEMON_LISTEN": ":81", "DAEMON_DELAY": "1s", "DAEMON_ON_TERM": "close",
-			"DAEMON_LINGER": "2s", "DAEMON_RECORD": "/record",
+			"DAEMON_LINGER": "2s", "DAEMON_RECORD": "/record", "DAEMON_SERVICE": "web",
 		}, changed, ""},
 		{"bad duration", map[string]string{"DAEMON_DELAY": "5"}, settings{}, "DAEMON_DELAY=5"},
 		{"negative duration", map[string]string{"DAEMON_LINGER": "-1s"}, settings{}, "DAEMON_LINGER=-1s"},
 		{"bad word", map[string]string{"DAEMON_ON_TERM": "stay"}, settings{}, "linger, close or ignore"},
 		{"bad boolean", map[string]string{"DAEMON_RECORD": "perhaps"}, settings{}, "an absolute path"},
+		{"two words", map[string]string{"DAEMON_SERVICE": "a b"}, settings{}, "DAEMON_SERVICE=\"a b\": want one word"},
 		{"record on stdout", map[string]string{"DAEMON_RECORD": "1"},
 			settings{listen: ":8080", onTerm: termLinger, linger: 500 * time.Millisecond, record: recordOnStdout}, ""},
 		{"record off", map[string]string{"DAEMON_RECORD": "false"}, defaults, ""},
