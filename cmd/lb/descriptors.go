@@ -39,15 +39,19 @@ func openFiles() (n uint64, ok bool) {
 
 // limitConnections lowers --max-connections to what descriptors allow: a cap
 // that they do not reach protects nobody, since without a descriptor neither
-// clients nor endpoints are connected. Who asked for more is warned.
-func (o *runOptions) limitConnections(log *logrus.Logger, descriptors uint64) {
-	asked := o.limits.Connections
-	o.limits.Connections = connectionCap(asked, descriptors)
+// clients nor endpoints are connected.
+func (o *runOptions) limitConnections(descriptors uint64) {
+	o.limits.Connections = connectionCap(o.maxConnections, descriptors)
+}
+
+// tellConnections says what limitConnections did. Who asked for more is warned;
+// the default is a guess.
+func (o *runOptions) tellConnections(log *logrus.Logger, descriptors uint64) {
 	level := logrus.InfoLevel
 	if o.maxConnectionsGiven {
 		level = logrus.WarnLevel
 	}
-	switch {
+	switch asked := o.maxConnections; {
 	case asked == 0:
 		log.Warnf("--max-connections 0: clients may take all of the %d open files (RLIMIT_NOFILE), and then no endpoint can be connected to either", descriptors)
 	case o.limits.Connections < asked:

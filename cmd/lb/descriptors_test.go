@@ -5,8 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/dockerlb/dockerlb/proxy"
 )
 
 func TestConnectionCap(t *testing.T) {
@@ -53,8 +51,9 @@ func TestLimitConnections(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o := &runOptions{limits: proxy.Limits{Connections: tt.asked}, maxConnectionsGiven: tt.given}
-			o.limitConnections(log, 1024)
+			o := &runOptions{maxConnections: tt.asked, maxConnectionsGiven: tt.given}
+			o.limitConnections(1024)
+			o.tellConnections(log, 1024)
 			if o.limits.Connections != tt.want {
 				t.Errorf("cap %d, want %d", o.limits.Connections, tt.want)
 			}

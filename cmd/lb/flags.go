@@ -81,7 +81,7 @@ func runFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "stream-idle-timeout", EnvVars: []string{"LB_STREAM_IDLE_TIMEOUT"}, Category: catLimits, Value: 5 * time.Minute,
 			Usage: "`TIME` that may pass within a request without an octet in either direction"},
 		&cli.DurationFlag{Name: "tunnel-idle-timeout", EnvVars: []string{"LB_TUNNEL_IDLE_TIMEOUT"}, Category: catLimits, Value: time.Hour,
-			Usage: "`TIME` that may pass on an upgraded connection (WebSocket) without an octet"},
+			Usage: "`TIME` that may pass on an upgraded connection (WebSocket) without an octet; through a listener of the file it is stream_idle_timeout"},
 		&cli.StringFlag{Name: "half-close", EnvVars: []string{"LB_HALF_CLOSE"}, Category: catLimits, Value: "1s",
 			Usage: "`TIME` that a request goes on whose client has closed its side; 0: it is gone at once; off: serve it to the end"},
 

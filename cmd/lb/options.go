@@ -49,8 +49,9 @@ type runOptions struct {
 
 	limits  proxy.Limits
 	maxIdle int
-	// maxConnectionsGiven: limits.Connections was asked for, and is not the
-	// default.
+	// maxConnections is the flag; limits.Connections is what descriptors leave
+	// of it. maxConnectionsGiven: it is not the default.
+	maxConnections      int
 	maxConnectionsGiven bool
 
 	drainDelay, shutdown time.Duration
@@ -147,7 +148,7 @@ func readOptions(c *cli.Context) (*runOptions, error) {
 		TunnelIdle:  c.Duration("tunnel-idle-timeout"),
 		Connections: c.Int("max-connections"),
 	}
-	o.maxConnectionsGiven = c.IsSet("max-connections")
+	o.maxConnections, o.maxConnectionsGiven = o.limits.Connections, c.IsSet("max-connections")
 	for _, f := range [...]struct {
 		flag string
 		to   *int

@@ -40,13 +40,17 @@ container's memory limit) and GOGC.`,
 				return usageError("--log-level: %w", err)
 			}
 			limitMemory(log)
-			if n, ok := openFiles(); ok {
-				o.limitConnections(log, n)
+			descriptors, known := openFiles()
+			if known {
+				o.limitConnections(descriptors)
 			}
 			o.stdout = p.Stdout
 			d, err := newDaemon(o, log)
 			if err != nil {
 				return err
+			}
+			if known { // and no usage error
+				o.tellConnections(log, descriptors)
 			}
 			signals := p.Signals
 			if signals == nil {
