@@ -24,6 +24,7 @@ var (
 
 // getBuffer returns an empty buffer of at least size octets.
 func getBuffer(size int) *buffer {
+	countBuffers(1)
 	switch {
 	case size <= smallBuffer:
 		return smallBuffers.Get().(*buffer)
@@ -38,6 +39,7 @@ func putBuffer(b *buffer) {
 	if b == nil {
 		return
 	}
+	countBuffers(-1)
 	b.r, b.w = 0, 0
 	switch len(b.b) {
 	case smallBuffer:

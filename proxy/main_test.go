@@ -6,4 +6,4 @@ import (
 	"github.com/dockerlb/dockerlb/internal/leakcheck"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+func TestMain(m *testing.M) { leakcheck.Main(m, buffersLeft) }

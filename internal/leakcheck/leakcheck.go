@@ -3,6 +3,7 @@
 package leakcheck
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -15,22 +16,27 @@ import (
 const patience = 5 * time.Second
 
 // Main runs the tests of a package and then compares goroutines and open
-// descriptors with those before. Call it from TestMain; it does not return.
-func Main(m *testing.M) {
+// descriptors with those before, and asks the package's own accounts. Call it from
+// TestMain; it does not return.
+func Main(m *testing.M, accounts ...func() error) {
 	descriptors := countDescriptors()
 	code := m.Run()
 	if code == 0 {
-		code = report(descriptors)
+		code = report(descriptors, accounts)
 	}
 	os.Exit(code)
 }
 
-func report(descriptorsBefore int) int {
+func report(descriptorsBefore int, accounts []func() error) int {
 	var leaked []string
+	var owed error
 	open := 0
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		leaked, open = goroutines(), countDescriptors()
-		if len(leaked) == 0 && open <= descriptorsBefore {
+		leaked, open, owed = goroutines(), countDescriptors(), nil
+		for _, account := range accounts {
+			owed = errors.Join(owed, account())
+		}
+		if len(leaked) == 0 && open <= descriptorsBefore && owed == nil {
 			return 0
 		}
 		if time.Now().After(end) {
@@ -39,6 +45,9 @@ func report(descriptorsBefore int) int {
 	}
 	for _, g := range leaked {
 		fmt.Fprintf(os.Stderr, "leakcheck: goroutine left behind:\n%s\n\n", g)
+	}
+	if owed != nil {
+		fmt.Fprintf(os.Stderr, "leakcheck: %v\n", owed)
 	}
 	if open > descriptorsBefore {
 		fmt.Fprintf(os.Stderr, "leakcheck: %d descriptors open, %d before the tests:\n%s", open, descriptorsBefore, descriptors())

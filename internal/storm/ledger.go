@@ -2,9 +2,9 @@ package storm
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +16,7 @@ import (
 type ledger struct {
 	posts   map[string][]processing // by request id
 	daemons map[string]*daemonLife  // by daemon id
+	lines   int                     // read so far
 }
 
 // processing is one time that a request was processed.
@@ -26,52 +27,59 @@ type processing struct {
 
 // daemonLife is one process of a backend.
 type daemonLife struct {
+	service                     string    // empty: it did not say
 	listening, signalled, ended time.Time // zero: not seen
 	first, last                 time.Time // requests
 }
 
-func readLedger(path string) (*ledger, error) {
-	f, err := os.Open(path)
+func newLedger() *ledger {
+	return &ledger{posts: map[string][]processing{}, daemons: map[string]*daemonLife{}}
+}
+
+// read adds what is left of a record.
+func (l *ledger) read(r io.Reader) error {
+	for lines := bufio.NewScanner(r); ; {
+		if !lines.Scan() {
+			return lines.Err()
+		}
+		l.lines++
+		if err := l.add(strings.Fields(lines.Text())); err != nil {
+			return fmt.Errorf("record line %d: %q: %w", l.lines, lines.Text(), err)
+		}
+	}
+}
+
+var errNoRecord = errors.New("want TIME DAEMON and listening [SERVICE], signal, end or METHOD /PATH [ID]")
+
+// add is strict: a line that is not understood could be the one that would have
+// shown a loss.
+func (l *ledger) add(words []string) error {
+	if len(words) < 3 {
+		return errNoRecord
+	}
+	nanos, err := strconv.ParseInt(words[0], 10, 64)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer f.Close()
-	return parseLedger(f)
-}
-
-func parseLedger(r io.Reader) (*ledger, error) {
-	l := &ledger{posts: map[string][]processing{}, daemons: map[string]*daemonLife{}}
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		words := strings.Fields(lines.Text())
-		if len(words) < 3 {
-			return nil, fmt.Errorf("record line %d: %q", n, lines.Text())
-		}
-		nanos, err := strconv.ParseInt(words[0], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("record line %d: %w", n, err)
-		}
-		l.add(time.Unix(0, nanos), words[1], words[2:])
-	}
-	return l, lines.Err()
-}
-
-func (l *ledger) add(at time.Time, daemon string, event []string) {
+	at, daemon, event := time.Unix(0, nanos), words[1], words[2:]
 	d := l.daemons[daemon]
 	if d == nil {
 		d = &daemonLife{}
 		l.daemons[daemon] = d
 	}
-	switch event[0] {
-	case "listening":
+	switch {
+	case event[0] == "listening" && len(event) <= 2:
 		d.listening = at
-	case "signal":
+		if len(event) == 2 {
+			d.service = event[1]
+		}
+	case event[0] == "signal" && len(event) == 1:
 		if d.signalled.IsZero() {
 			d.signalled = at
 		}
-	case "end":
+	case event[0] == "end" && len(event) == 1:
 		d.ended = at
-	default: // METHOD path [id]
+	case (len(event) == 2 || len(event) == 3) && strings.HasPrefix(event[1], "/"):
 		if d.first.IsZero() {
 			d.first = at
 		}
@@ -79,7 +87,10 @@ func (l *ledger) add(at time.Time, daemon string, event []string) {
 		if event[0] == "POST" && len(event) == 3 {
 			l.posts[event[2]] = append(l.posts[event[2]], processing{daemon, at})
 		}
+	default:
+		return errNoRecord
 	}
+	return nil
 }
 
 // join is how long after it listened a backend got its first request: the
@@ -115,36 +126,55 @@ func (l *ledger) stops(from, to time.Time) []time.Time {
 	return all
 }
 
-// away is the longest time between from and to in which none of these daemons
-// served: before it listened, after its stop signal or its end. Zero: none.
-func (l *ledger) away(daemons map[string]bool, from, to time.Time) (gone, back time.Time) {
-	type span struct{ from, to time.Time }
+// span is a time in which something lasted.
+type span struct{ from, to time.Time }
+
+func (s span) length() time.Duration { return s.to.Sub(s.from) }
+
+// stopped is when a process served no longer. One that goes on after its stop
+// signal serves until its end and, where it was killed and could write none, at
+// least until its last request. Zero: it serves still, or died without a word,
+// which nobody is to be excused by.
+func (d *daemonLife) stopped() time.Time {
+	if d.signalled.IsZero() && d.ended.IsZero() {
+		return time.Time{}
+	}
+	return slices.MaxFunc([]time.Time{d.signalled, d.ended, d.last}, time.Time.Compare)
+}
+
+// gaps are the times between from and to in which no daemon of the service
+// served. It counts from when it listened, routed or not. Of a service that no
+// daemon has named nothing is known: there are none.
+func (l *ledger) gaps(service string, from, to time.Time) []span {
 	var served []span
-	for id := range daemons {
-		d, s := l.daemons[id], span{from, to}
-		if d.listening.After(from) {
-			s.from = d.listening
+	for _, d := range l.daemons {
+		if d.service != service || d.listening.IsZero() {
+			continue
 		}
-		for _, end := range []time.Time{d.signalled, d.ended} {
-			if !end.IsZero() && end.Before(s.to) {
-				s.to = end
-			}
+		s := span{d.listening, to}
+		if at := d.stopped(); !at.IsZero() {
+			s.to = at
 		}
-		if s.from.Before(s.to) {
-			served = append(served, s)
-		}
+		served = append(served, s)
+	}
+	if len(served) == 0 {
+		return nil
 	}
 	slices.SortFunc(served, func(a, b span) int { return a.from.Compare(b.from) })
+	var gaps []span
 	at := from // until when somebody has served
 	for _, s := range append(served, span{to, to}) {
-		if s.from.Sub(at) > back.Sub(gone) {
-			gone, back = at, s.from
+		if s.from.After(to) {
+			s.from = to
+		}
+		if s.from.After(at) {
+			gaps = append(gaps, span{at, s.from})
 		}
 		if s.to.After(at) {
 			at = s.to
 		}
 	}
-	return gone, back
+	return gaps
 }
 
 func within(t, from, to time.Time) bool { return !t.Before(from) && t.Before(to) }

@@ -79,7 +79,7 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 		fault("the operation did not take place: %v", w.err)
 	}
 	stops := l.stops(w.from, w.to)
-	gone, back := l.away(w.servedBy(samples, l), w.from, w.to)
+	gaps := l.gaps(w.service, w.from, w.to)
 	var forbidden, unrecorded int
 	for i := range samples {
 		s := &samples[i]
@@ -119,7 +119,7 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 			rule = w.posts
 			r.Posts++
 		}
-		if !s.calm && w.hold > 0 && back.Sub(gone) > w.hold && within(due, gone, back) && s.took >= w.hold {
+		if !s.calm && w.beyond(gaps, s, due) {
 			r.Beyond++
 			continue
 		}
@@ -146,18 +146,18 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 	return r
 }
 
-// servedBy are the daemons of the window's service, as far as they processed one
-// of its POSTs.
-func (w *window) servedBy(samples []sample, l *ledger) map[string]bool {
-	all := make(map[string]bool)
-	for i := range samples {
-		if !samples[i].calm {
-			for _, p := range l.posts[samples[i].id] {
-				all[p.daemon] = true
-			}
-		}
+// beyond says whether a request was held for as long as the proxy is to hold it,
+// all of it while no member served. One that came back before the hold was over
+// should have been found.
+func (w *window) beyond(gaps []span, s *sample, due time.Time) bool {
+	late := s.sent - s.due
+	if w.hold == 0 || s.took-late < w.hold {
+		return false
 	}
-	return all
+	over := due.Add(late + w.hold)
+	return slices.ContainsFunc(gaps, func(g span) bool {
+		return g.length() > w.hold && within(due, g.from, g.to) && !over.After(g.to.Add(settled))
+	})
 }
 
 // allows says whether this failure is allowed.

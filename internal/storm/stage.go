@@ -55,6 +55,8 @@ type stage struct {
 	compose []string      // the command
 	engine  string        // socket
 	dir     string
+	record  *os.File // that the backends append to
+	ledger  *ledger  // what was read of it
 	relay   *relay
 	target  *target // nil: the proxy is ours
 	host    *onHost // nil: the proxy is in a container
@@ -73,18 +75,24 @@ func newStage(o Options, t *target, where place, second *Second) (*stage, error)
 	}
 	random := make([]byte, 3)
 	rand.Read(random)
-	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: o.Images, hold: o.Hold, compose: o.Compose, engine: o.Socket, dir: dir, target: t, second: second}
+	s := &stage{project: "dlbstorm" + hex.EncodeToString(random), images: o.Images, hold: o.Hold, compose: o.Compose, engine: o.Socket, dir: dir, ledger: newLedger(), target: t, second: second}
 	if second != nil {
 		s.engine = second.Socket
 	}
 	if err := s.prepare(where); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, s.remove())
 	}
 	return s, nil
 }
 
-// record is the file that the backends append to.
-func (s *stage) record() string { return filepath.Join(s.dir, "record", "requests") }
+// remove removes the stage's files.
+func (s *stage) remove() error {
+	var err error
+	if s.record != nil {
+		err = s.record.Close()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
 
 func (s *stage) prepare(where place) error {
 	for _, sub := range []string{"record", "engine"} {
@@ -100,11 +108,11 @@ func (s *stage) prepare(where place) error {
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.record(), os.O_CREATE|os.O_WRONLY, 0o666)
-	if err != nil {
+	var err error
+	if s.record, err = os.Create(filepath.Join(s.dir, "record", "requests")); err != nil {
 		return err
 	}
-	if err := errors.Join(f.Chmod(0o666), f.Close()); err != nil {
+	if err := s.record.Chmod(0o666); err != nil {
 		return err
 	}
 	socket := filepath.Join(s.dir, "engine", "docker.sock")
@@ -161,7 +169,7 @@ func (s *stage) file() string {
 `, s.images.Daemon)
 	}
 	for _, v := range services {
-		environment := "DAEMON_RECORD: /record/requests"
+		environment := "DAEMON_RECORD: /record/requests, DAEMON_SERVICE: " + v.name
 		if v.env != "" {
 			environment += ", " + v.env
 		}
@@ -294,7 +302,7 @@ func (s *stage) down() error {
 	if s.second != nil {
 		err = errors.Join(err, s.second.Close())
 	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	return errors.Join(err, s.remove())
 }
 
 // container is the name of a service's n-th replica, as both Composes number

@@ -3,3 +3,5 @@
 package proxy
 
 const raceEnabled = false
+
+func countBuffers(int64) {}
