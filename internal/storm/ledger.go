@@ -131,15 +131,27 @@ type span struct{ from, to time.Time }
 
 func (s span) length() time.Duration { return s.to.Sub(s.from) }
 
-// stopped is when a process served no longer. One that goes on after its stop
-// signal serves until its end and, where it was killed and could write none, at
-// least until its last request. Zero: it serves still, or died without a word,
-// which nobody is to be excused by.
+// stopped is when a process was no longer there to be served by. That is its stop
+// signal, from which on a proxy is to send nothing new; the requests that it got
+// just after were on their way. One that got more goes on serving
+// (DAEMON_ON_TERM: ignore), until its end or, where it was killed and wrote none,
+// at least until its last request. Zero: it serves still, or died without a
+// word, which nobody is to be excused by.
 func (d *daemonLife) stopped() time.Time {
-	if d.signalled.IsZero() && d.ended.IsZero() {
-		return time.Time{}
+	switch {
+	case d.signalled.IsZero():
+		return d.ended
+	case d.last.After(d.signalled.Add(settled)):
+		return later(d.ended, d.last)
 	}
-	return slices.MaxFunc([]time.Time{d.signalled, d.ended, d.last}, time.Time.Compare)
+	return later(d.signalled, d.last)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // gaps are the times between from and to in which no daemon of the service
@@ -151,11 +163,11 @@ func (l *ledger) gaps(service string, from, to time.Time) []span {
 		if d.service != service || d.listening.IsZero() {
 			continue
 		}
-		s := span{d.listening, to}
-		if at := d.stopped(); !at.IsZero() {
-			s.to = at
+		until := d.stopped()
+		if until.IsZero() {
+			until = to
 		}
-		served = append(served, s)
+		served = append(served, span{d.listening, until})
 	}
 	if len(served) == 0 {
 		return nil

@@ -47,7 +47,8 @@ const (
 	counted
 )
 
-// settled is how long after its mark an operation may still cause failures.
+// settled is how long after a change of the backends, an operation's mark for one,
+// it may still show: the proxy cannot know at once.
 const settled = 100 * time.Millisecond
 
 // step is one command of an operation.

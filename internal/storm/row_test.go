@@ -16,10 +16,6 @@ func scene(idempotent, posts allowance) (*window, time.Time) {
 	return &window{planned: planned{operation: op}, from: start, to: start.Add(2 * time.Second), mark: start.Add(time.Second)}, start
 }
 
-func noLedger() *ledger {
-	return &ledger{posts: map[string][]processing{}, daemons: map[string]*daemonLife{}}
-}
-
 func TestAllowances(t *testing.T) {
 	failed := func(shape shape, failure string, due time.Duration) sample {
 		return sample{id: "x", shape: shape, due: due, answer: answer{failure: failure}}
@@ -45,7 +41,7 @@ func TestAllowances(t *testing.T) {
 		{"early: later", early, early, failed(get, "timeout", time.Second+settled), false},
 	} {
 		w, start := scene(test.idempotent, test.posts)
-		row := judge(w, []sample{test.sample}, noLedger(), start)
+		row := judge(w, []sample{test.sample}, newLedger(), start)
 		if row.Pass() != test.pass {
 			t.Errorf("%s: pass %v, faults %q", test.name, row.Pass(), row.Faults)
 		}
@@ -58,37 +54,56 @@ func TestAllowances(t *testing.T) {
 // The engine was longer away with the last member than the proxy is to hold: who
 // was held to the end may fail, who was not may not.
 func TestBackTooLate(t *testing.T) {
+	const ms = time.Millisecond
+	held := sample{due: 500 * ms, sent: 500 * ms, took: time.Second}
+	with := func(change func(*sample)) sample { s := held; change(&s); return s }
 	for _, tt := range []struct {
 		name   string
 		back   time.Duration
 		sample sample
+		more   *daemonLife // beside the old one and the new one
 		pass   bool
 	}{
-		{"held to the end", 1900 * time.Millisecond, sample{due: 500 * time.Millisecond, took: time.Second}, true},
-		{"not held", 1900 * time.Millisecond, sample{due: 500 * time.Millisecond, took: 900 * time.Millisecond}, false},
-		{"due before", 1900 * time.Millisecond, sample{due: 300 * time.Millisecond, took: time.Second}, false},
-		{"back in time", 1300 * time.Millisecond, sample{due: 500 * time.Millisecond, took: time.Second}, false},
-		{"of the calm cluster", 1900 * time.Millisecond, sample{due: 500 * time.Millisecond, took: time.Second, calm: true}, false},
+		{name: "held to the end", back: 1900 * ms, sample: held, pass: true},
+		{name: "not held", back: 1900 * ms, sample: with(func(s *sample) { s.took = 900 * ms })},
+		{name: "sent late and not held", back: 1900 * ms, sample: with(func(s *sample) { s.sent += 100 * ms })},
+		{name: "due before", back: 1900 * ms, sample: with(func(s *sample) { s.due, s.sent = 300*ms, 300*ms })},
+		{name: "back in time", back: 1300 * ms, sample: held},
+		{name: "back before the hold was over", back: 1900 * ms, sample: with(func(s *sample) { s.due, s.sent = 1100*ms, 1100*ms })},
+		{name: "of the calm cluster", back: 1900 * ms, sample: with(func(s *sample) { s.calm = true })},
+		{name: "listens but is never routed", back: 1900 * ms, sample: held, more: &daemonLife{service: "linger", listening: time.Unix(999, 0)}},
 	} {
 		w, start := scene(none, none)
 		w.hold = time.Second
-		l := noLedger()
-		l.daemons["old"] = &daemonLife{signalled: start.Add(400 * time.Millisecond)}
-		l.daemons["new"] = &daemonLife{listening: start.Add(tt.back)}
-		for _, d := range []string{"old", "new"} {
-			l.posts[d] = []processing{{d, start}}
+		l := newLedger()
+		l.daemons["old"] = &daemonLife{service: "linger", listening: start.Add(-time.Second), signalled: start.Add(400 * ms)}
+		l.daemons["new"] = &daemonLife{service: "linger", listening: start.Add(tt.back)}
+		if tt.more != nil {
+			l.daemons["more"] = tt.more
 		}
 		tt.sample.shape, tt.sample.failure = get, "503"
-		samples := []sample{tt.sample, {id: "old", shape: post}, {id: "new", shape: post}}
-		if row := judge(w, samples, l, start); row.Pass() != tt.pass || (row.Beyond == 1) != tt.pass {
+		if row := judge(w, []sample{tt.sample}, l, start); row.Pass() != tt.pass || (row.Beyond == 1) != tt.pass {
 			t.Errorf("%s: %d beyond, faults %q", tt.name, row.Beyond, row.Faults)
+		}
+	}
+}
+
+// A service that no daemon names may be there all the time.
+func TestNobodyKnownIsNobodyAway(t *testing.T) {
+	for _, service := range []string{"", "calm"} {
+		w, start := scene(none, none)
+		w.hold = time.Second
+		l := newLedger()
+		l.daemons["a"] = &daemonLife{service: service, listening: start.Add(1900 * time.Millisecond)}
+		if row := judge(w, []sample{{took: time.Second, answer: answer{failure: "503"}}}, l, start); row.Pass() || row.Beyond != 0 {
+			t.Errorf("service %q: %d beyond", service, row.Beyond)
 		}
 	}
 }
 
 func TestTheCalmClusterMayLoseNothing(t *testing.T) {
 	w, start := scene(counted, counted)
-	row := judge(w, []sample{{shape: post, calm: true, answer: answer{failure: "503"}}}, noLedger(), start)
+	row := judge(w, []sample{{shape: post, calm: true, answer: answer{failure: "503"}}}, newLedger(), start)
 	if row.Pass() || row.Calm != 1 {
 		t.Errorf("%+v", row)
 	}
@@ -96,7 +111,7 @@ func TestTheCalmClusterMayLoseNothing(t *testing.T) {
 
 func TestTwiceIsNeverAllowed(t *testing.T) {
 	w, start := scene(counted, counted)
-	l := noLedger()
+	l := newLedger()
 	l.posts["x"] = []processing{{"a", start}, {"b", start.Add(time.Millisecond)}}
 	l.daemons["a"], l.daemons["b"] = &daemonLife{}, &daemonLife{}
 	row := judge(w, []sample{{id: "x", shape: post}}, l, start)
@@ -107,14 +122,14 @@ func TestTwiceIsNeverAllowed(t *testing.T) {
 
 func TestAnAnswerThatNobodyGave(t *testing.T) {
 	w, start := scene(counted, counted)
-	if row := judge(w, []sample{{id: "x", shape: post}}, noLedger(), start); row.Pass() {
+	if row := judge(w, []sample{{id: "x", shape: post}}, newLedger(), start); row.Pass() {
 		t.Errorf("%+v", row)
 	}
 }
 
 func TestNearAStop(t *testing.T) {
 	w, start := scene(none, none)
-	l := noLedger()
+	l := newLedger()
 	l.daemons["a"] = &daemonLife{signalled: start.Add(time.Second)}
 	var samples []sample
 	for _, sent := range []time.Duration{997, 998, 1000, 1002, 1003} {
@@ -127,11 +142,11 @@ func TestNearAStop(t *testing.T) {
 
 func TestAnOperationThatDidNotTakePlaceDoesNotPass(t *testing.T) {
 	w, start := scene(none, none)
-	if row := judge(w, nil, noLedger(), start); row.Pass() {
+	if row := judge(w, nil, newLedger(), start); row.Pass() {
 		t.Error("nothing was sent")
 	}
 	w.err = errTest
-	row := judge(w, []sample{{}}, noLedger(), start)
+	row := judge(w, []sample{{}}, newLedger(), start)
 	if row.Pass() || !strings.Contains(row.Faults[0], errTest.Error()) {
 		t.Errorf("faults %q", row.Faults)
 	}
