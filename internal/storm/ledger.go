@@ -131,6 +131,11 @@ type span struct{ from, to time.Time }
 
 func (s span) length() time.Duration { return s.to.Sub(s.from) }
 
+// left says whether the process had its stop signal, or ended, by this time.
+func (d *daemonLife) left(by time.Time) bool {
+	return !d.signalled.IsZero() && d.signalled.Before(by) || !d.ended.IsZero() && d.ended.Before(by)
+}
+
 // stopped is when a process was no longer there to be served by. That is its stop
 // signal, from which on a proxy is to send nothing new; the requests that it got
 // just after were on their way. One that got more goes on serving

@@ -31,7 +31,7 @@ type sample struct {
 	took   time.Duration // from due
 }
 
-// cut: a WebSocket that was open and ended, as it must when its backend does.
+// cut: a WebSocket that was open and ended. It must when its backend does.
 func (s *sample) cut() bool { return s.shape == message && s.failure != "" && s.failure != "wrong" }
 
 // focus is where the load goes during one window.
@@ -159,6 +159,7 @@ func (l *load) talk(ctx context.Context, number int) {
 			to = f
 		} else {
 			s.answer = w.echo(s.id)
+			s.daemon = w.daemon
 			if s.failure != "" {
 				w.Close()
 				w = nil

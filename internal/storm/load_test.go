@@ -1,8 +1,13 @@
 package storm
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -70,5 +75,32 @@ func TestTheSeedDecidesWhatRequestsLookLike(t *testing.T) {
 	}
 	if same != len(first) || differs == 0 || len(seen) != 5 {
 		t.Errorf("the same seed: %d of %d equal; another: %d differ; %d shapes", same, len(first), differs, len(seen))
+	}
+}
+
+// Whoever answered the handshake is whom the messages went to: its record says
+// whether it may have cut them.
+func TestAMessageKnowsItsBackend(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var connections atomic.Int32
+	address := serve(t, func(c *net.TCPConn) {
+		if connections.Add(1) > 1 {
+			cancel() // it has seen the cut
+			return
+		}
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nX-Daemon-Id: d\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+		c.SetLinger(0)
+		io.ReadFull(c, make([]byte, 1))
+	})
+	l := &load{client: &client{address: address}, start: time.Now()}
+	l.focus.Store(&focus{host: "h"})
+	l.talk(ctx, 0)
+	i := slices.IndexFunc(l.samples, func(s sample) bool { return s.shape == message })
+	if i < 0 || !l.samples[i].cut() || l.samples[i].daemon != "d" {
+		t.Errorf("samples %+v", l.samples)
 	}
 }

@@ -102,7 +102,7 @@ func replaced() []operation {
 	next := step{"start the next lb", func(_ context.Context, s *stage, _ *window) error { return s.host.start() }}
 	ended := step{"until the one before has ended", func(_ context.Context, s *stage, _ *window) error { return s.host.ended() }}
 	return []operation{{
-		name: "takeover", service: "linger", place: onThisHost, allowed: "0",
+		name: "takeover", service: "linger", place: onThisHost, allowed: "0", cuts: ofAny,
 		steps: func(rng *rand.Rand) []step {
 			return []step{moment(rng, 500*time.Millisecond), next, ended, moment(rng, 500*time.Millisecond), next, ended}
 		},

@@ -16,6 +16,7 @@ type operation struct {
 	// What of each kind may fail, and how the table says it.
 	idempotent, posts allowance
 	allowed           string
+	cuts              cutting
 	// steps draws the details; all chance is in rng, so that one seed is one
 	// schedule.
 	steps func(rng *rand.Rand) []step
@@ -45,6 +46,20 @@ const (
 	early
 	// counted: any may fail.
 	counted
+)
+
+// cutting is which open WebSockets an operation may cut beside those whose
+// backend had its stop signal or ended, which its record says.
+type cutting uint8
+
+const (
+	// noMore: none beside those.
+	noMore cutting = iota
+	// ofDead: also of a backend that was killed, which could not say so; it got
+	// no request from then on.
+	ofDead
+	// ofAny: also of a backend that lives on.
+	ofAny
 )
 
 // settled is how long after a change of the backends, an operation's mark for one,
@@ -210,11 +225,11 @@ func failing() []operation {
 		}
 	}
 	all := []operation{
-		{name: "kill -9", steps: func(rng *rand.Rand) []step {
+		{name: "kill -9", cuts: ofDead, steps: func(rng *rand.Rand) []step {
 			n := 1 + rng.IntN(replicas)
 			return []step{on(service, n, "kill", "-s", "KILL", "{}"), moment(rng, 500*time.Millisecond), on(service, n, "start", "{}")}
 		}},
-		{name: "crash", steps: func(rng *rand.Rand) []step {
+		{name: "crash", cuts: ofDead, steps: func(rng *rand.Rand) []step {
 			n := 1 + rng.IntN(replicas)
 			return []step{on(service, n, "exec", "{}", "/daemon", "fault", "crash"), moment(rng, time.Second), on(service, n, "start", "{}")}
 		}},
@@ -247,6 +262,7 @@ func frozen() []operation {
 	for i := range all {
 		all[i].service = service
 		all[i].idempotent, all[i].posts, all[i].allowed = early, early, "those inside; none due 100 ms later"
+		all[i].cuts = ofAny
 	}
 	return all
 }

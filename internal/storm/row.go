@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// tooLate is how late a request may be sent: beyond, the load was not what it
+// says.
+const tooLate = 2 * time.Second
+
 // closeToStop is how near a request must be to a stop signal to count as near
 // it.
 const closeToStop = 2 * time.Millisecond
@@ -22,12 +26,16 @@ type Row struct {
 	Idempotent, Posts, Calm int
 	NearStop                int
 	Twice                   int
-	Cut                     int // WebSockets that ended with their backends
+	// Cut are the open WebSockets that ended. Those that may not are failures of
+	// the kind "ws".
+	Cut int
 	// Beyond are failures that count for nothing: the engine was longer in
 	// bringing the service's last member back than the proxy is asked to hold
 	// requests, and these had been held for that long.
-	Beyond        int
-	Longest, Late time.Duration
+	Beyond  int
+	Longest time.Duration
+	// Late is how late the storm itself was, at most, in sending a request.
+	Late time.Duration
 	// Join is the slowest time from listening to the first request; zero: none
 	// joined. Leave is the slowest time from the stop signal to the last
 	// request; below zero: nobody left.
@@ -98,6 +106,11 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 		}
 		if s.cut() {
 			r.Cut++
+			if !w.mayCut(s, l, start) {
+				r.Failed["ws"]++
+				forbidden++
+				r.tell(w, s, due, fmt.Sprintf("cut (%s %s), and its backend %s had no stop signal and did not end", s.failure, s.detail, s.daemon))
+			}
 			continue
 		}
 		if s.failure == "" {
@@ -140,6 +153,9 @@ func judge(w *window, samples []sample, l *ledger, start time.Time) Row {
 	if unrecorded > 0 {
 		fault("%d POSTs answered that no backend has on record", unrecorded)
 	}
+	if r.Late > tooLate {
+		fault("requests were sent up to %v late by the storm itself: the load was not what it says", r.Late.Round(time.Millisecond))
+	}
 	if r.Sent == 0 {
 		fault("no request was sent")
 	}
@@ -158,6 +174,30 @@ func (w *window) beyond(gaps []span, s *sample, due time.Time) bool {
 	return slices.ContainsFunc(gaps, func(g span) bool {
 		return g.length() > w.hold && within(due, g.from, g.to) && !over.After(g.to.Add(settled))
 	})
+}
+
+// goodbyeWithin is how long after a WebSocket was cut its backend may say why: the
+// signal and its record are under way meanwhile.
+const goodbyeWithin = time.Second
+
+// mayCut says whether an open WebSocket may have ended: its backend had, or the
+// operation is one that cuts.
+func (w *window) mayCut(s *sample, l *ledger, start time.Time) bool {
+	at := start.Add(s.due)
+	if s.failure != "timeout" { // a silence has begun before the first message in it
+		at = at.Add(s.took)
+	}
+	by := at.Add(goodbyeWithin)
+	d := l.daemons[s.daemon]
+	switch {
+	case w.cuts == ofAny:
+		return true
+	case d == nil:
+		return false
+	case d.left(by):
+		return true
+	}
+	return w.cuts == ofDead && d.last.Before(by)
 }
 
 // allows says whether this failure is allowed.

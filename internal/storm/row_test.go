@@ -29,7 +29,7 @@ func TestAllowances(t *testing.T) {
 		{"none: a GET", none, counted, failed(get, "503", 0), false},
 		{"none: a kept GET", none, counted, failed(getKept, "reset", 0), false},
 		{"none: a handshake", none, counted, failed(handshake, "503", 0), false},
-		{"an open WebSocket may end", none, none, failed(message, "reset", 0), true},
+		{"an open WebSocket may not end by itself", counted, counted, failed(message, "reset", 0), false},
 		{"a wrong echo may not be", none, none, failed(message, "wrong", 0), false},
 		{"none: a POST", none, none, failed(post, "503", 0), false},
 		{"counted: a POST", none, counted, failed(post, "reset", 0), true},
@@ -47,6 +47,84 @@ func TestAllowances(t *testing.T) {
 		}
 		if !test.pass && (len(row.Evidence) != 1 || !strings.Contains(row.Evidence[0], "x")) {
 			t.Errorf("%s: evidence %q", test.name, row.Evidence)
+		}
+	}
+}
+
+func TestCutWebSockets(t *testing.T) {
+	const ms = time.Millisecond
+	start := time.Unix(1000, 0)
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	lives := daemonLife{listening: at(-time.Second), last: at(2 * time.Second)}
+	dead := daemonLife{listening: at(-time.Second), last: at(490 * ms)}
+	stopped := func(signalled time.Duration) daemonLife { d := lives; d.signalled = at(signalled); return d }
+	ended := func(end time.Duration) daemonLife { d := lives; d.ended = at(end); return d }
+	reset := answer{failure: "reset", daemon: "d"}
+	silence := answer{failure: "timeout", daemon: "d"}
+	for _, tt := range []struct {
+		name   string
+		cuts   cutting
+		answer answer
+		took   time.Duration // due is after 500 ms
+		daemon daemonLife
+		pass   bool
+	}{
+		{"its backend lives", noMore, reset, 100 * ms, lives, false},
+		{"its backend had its signal", noMore, reset, 100 * ms, stopped(0), true},
+		{"its backend had its signal just after", noMore, reset, 100 * ms, stopped(1599 * ms), true},
+		{"its backend had its signal later", noMore, reset, 100 * ms, stopped(1601 * ms), false},
+		{"its backend ended", noMore, reset, 100 * ms, ended(550 * ms), true},
+		{"its backend ended later", noMore, reset, 100 * ms, ended(1700 * ms), false},
+		{"silence, and its backend lives", noMore, silence, echoPatience, lives, false},
+		{"silence since its backend ended", noMore, silence, echoPatience, ended(550 * ms), true},
+		{"silence before its backend ended", noMore, silence, echoPatience, ended(3 * time.Second), false},
+		{"its backend died, which this is not to do", noMore, reset, 100 * ms, dead, false},
+		{"its backend was killed", ofDead, reset, 100 * ms, dead, true},
+		{"another backend was killed", ofDead, reset, 100 * ms, lives, false},
+		{"any may be cut", ofAny, reset, 100 * ms, lives, true},
+		{"a backend that nobody knows", ofDead, answer{failure: "reset", daemon: "e"}, 100 * ms, dead, false},
+		{"a wrong echo", ofAny, answer{failure: "wrong", daemon: "d"}, 100 * ms, stopped(0), false},
+	} {
+		w, _ := scene(none, none)
+		w.cuts = tt.cuts
+		l := newLedger()
+		l.daemons["d"] = &tt.daemon
+		s := sample{id: "x", shape: message, due: 500 * ms, sent: 500 * ms, took: tt.took, answer: tt.answer}
+		row := judge(w, []sample{s}, l, start)
+		if row.Pass() != tt.pass {
+			t.Errorf("%s: pass %v, faults %q", tt.name, row.Pass(), row.Faults)
+		}
+		if cut := tt.answer.failure != "wrong"; cut && row.Cut != 1 || (row.Failed["ws"] == 1) != (cut && !tt.pass) {
+			t.Errorf("%s: %d cut, failed %v", tt.name, row.Cut, row.Failed)
+		}
+	}
+}
+
+func TestALoadThatIsLate(t *testing.T) {
+	for late, pass := range map[time.Duration]bool{tooLate: true, tooLate + 1: false} {
+		w, start := scene(none, none)
+		row := judge(w, []sample{{sent: late}, {}}, newLedger(), start)
+		if row.Pass() != pass || row.Late != late {
+			t.Errorf("%v late: %v, faults %q", late, row.Late, row.Faults)
+		}
+		var table strings.Builder
+		if err := WriteTable(&table, []Row{row}); err != nil || !strings.Contains(table.String(), " late ") || !strings.Contains(table.String(), " 2000 ms ") {
+			t.Errorf("table %q, %v", &table, err)
+		}
+	}
+}
+
+func TestAReportOfNothingDoesNotPass(t *testing.T) {
+	for _, tt := range []struct {
+		rows []Row
+		pass bool
+	}{
+		{nil, false},
+		{[]Row{{}}, true},
+		{[]Row{{}, {Faults: []string{"lost"}}}, false},
+	} {
+		if r := (&Report{Rows: tt.rows}); r.Pass() != tt.pass {
+			t.Errorf("%d rows: pass %v", len(tt.rows), r.Pass())
 		}
 	}
 }

@@ -26,7 +26,7 @@ func restarted() []operation {
 	start := step{"start the engine", func(_ context.Context, s *stage, _ *window) error { return s.second.Start() }}
 	const service = "linger"
 	return []operation{{
-		name: "engine restart (live-restore)", service: service, place: besideSecond, allowed: "0",
+		name: "engine restart (live-restore)", service: service, place: besideSecond, allowed: "0", cuts: ofAny,
 		steps: func(rng *rand.Rand) []step {
 			return []step{stop, moment(rng, 2*time.Second), start, moment(rng, 2*time.Second), scale(service, base+1), scale(service, 1), scale(service, base)}
 		},

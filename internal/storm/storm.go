@@ -50,9 +50,10 @@ type Report struct {
 	Missing []string
 }
 
-// Pass says whether every operation passed.
+// Pass says whether every operation passed. Where none took place, nothing was
+// shown.
 func (r *Report) Pass() bool {
-	return !slices.ContainsFunc(r.Rows, func(row Row) bool { return !row.Pass() }) && r.Leak() == nil
+	return len(r.Rows) > 0 && !slices.ContainsFunc(r.Rows, func(row Row) bool { return !row.Pass() }) && r.Leak() == nil
 }
 
 // Leak says what the proxy holds more of at the end than at the start; nil:

@@ -12,15 +12,15 @@ import (
 // WriteTable prints the rows and, below them, what did not pass.
 func WriteTable(out io.Writer, rows []Row) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "operation\tsent\tidempotent\tPOST\tkinds\tnear a stop\ttwice\tWS cut\tlongest\tjoin\tleave\tallowed\t")
+	fmt.Fprintln(t, "operation\tsent\tidempotent\tPOST\tkinds\tnear a stop\ttwice\tWS cut\tlongest\tlate\tjoin\tleave\tallowed\t")
 	for i := range rows {
 		r := &rows[i]
 		verdict := "PASS"
 		if !r.Pass() {
 			verdict = "FAIL"
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Operation, r.Sent, r.Idempotent, r.Posts, kinds(r.Failed),
-			r.NearStop, r.Twice, r.Cut, milliseconds(r.Longest), milliseconds(r.Join), leave(r.Leave), r.Allowed, verdict)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Operation, r.Sent, r.Idempotent, r.Posts, kinds(r.Failed),
+			r.NearStop, r.Twice, r.Cut, milliseconds(r.Longest), milliseconds(r.Late), milliseconds(r.Join), leave(r.Leave), r.Allowed, verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -21,7 +21,8 @@ const (
 // websocket is a client's side of one connection that echoes.
 type websocket struct {
 	net.Conn
-	r *bufio.Reader
+	r      *bufio.Reader
+	daemon string // who answered the handshake
 }
 
 // openWebsocket makes the handshake.
@@ -59,7 +60,7 @@ func (c *client) openWebsocket(ctx context.Context, host, id string) (*websocket
 		conn.Close()
 		return nil, a
 	}
-	return &websocket{conn.Conn, conn.r}, a
+	return &websocket{conn.Conn, conn.r, a.daemon}, a
 }
 
 // echo sends one text and waits for it. An answer of another text is "wrong";
