@@ -25,7 +25,10 @@ import (
 	"github.com/dockerlb/dockerlb/internal/storm"
 )
 
-var errLost = errors.New("the storm was not weathered: see the rows that say FAIL")
+var (
+	errLost    = errors.New("the storm was not weathered: see the rows that say FAIL")
+	errNothing = errors.New("no operation took place, so that nothing was shown: ask for others, or give it a longer --limit")
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -99,6 +102,9 @@ func run(ctx context.Context, o storm.Options) (err error) {
 	}
 	if err := report.Leak(); err != nil {
 		fmt.Println("FAIL: the proxy has grown:", err)
+	}
+	if len(report.Rows) == 0 {
+		return errNothing
 	}
 	if !report.Pass() {
 		return errLost
