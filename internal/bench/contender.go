@@ -58,7 +58,7 @@ func (r *run) lb(dir string, addr netip.AddrPort, backends []netip.AddrPort) (*e
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, "run", "--config", path, "--prefix", "bench", "--log-level", "warning")
+	cmd := exec.Command(program, "run", "--config", path, "--prefix", "bench", "--log-level", "warning", "--max-connections", "0")
 	cmd.SysProcAttr = asInImage()
 	return cmd, nil
 }

@@ -91,7 +91,12 @@ func (p *process) usage() (usage, error) {
 	for _, pid := range p.family() {
 		s, err := readStat(pid)
 		if err != nil {
-			return usage{}, fmt.Errorf("%s: %w", p.name, err)
+			select {
+			case <-p.done:
+				return usage{}, fmt.Errorf("%s has ended (%v); it said:\n%s", p.name, p.err, p.said.String())
+			case <-time.After(time.Second):
+				return usage{}, fmt.Errorf("%s: %w", p.name, err)
+			}
 		}
 		u.cpu += s.cpu
 		u.rss += s.rss
