@@ -22,9 +22,14 @@ import (
 func init() { runtime.LockOSThread() }
 
 func main() {
-	// SIGPIPE too: a reader that has seen enough (| head) ends the run, and what
-	// it has started.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if len(os.Args) < 2 || os.Args[1] != reverse {
+		// A reader that has seen enough (| head) ends the run, and what it has
+		// started. Not for the contender: once asked for, the signal comes from
+		// every socket whose client has gone (os/signal, "SIGPIPE").
+		signals = append(signals, syscall.SIGPIPE)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
