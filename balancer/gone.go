@@ -26,7 +26,7 @@ func (s *signal) fired() bool {
 	}
 }
 
-// Gone is closed when what is still open to the endpoint is to be cut: its
+// Gone is closed when what is still upgraded to the endpoint is to be cut: its
 // drain time is over (DrainDeadline), whether it has left the table, is
 // stopping, or was drained by an operator. Upgraded connections end by it. An
 // endpoint that comes back (undrain, a stop signal that was ignored) has a new
@@ -45,7 +45,7 @@ func (e *Endpoint) Lost() bool {
 	return s.Source == topology.FromLabels && !s.Stopping
 }
 
-// DrainDeadline is when what is still in flight is to be cut; zero: not
+// DrainDeadline is when upgraded connections are to be cut; zero: not
 // draining.
 func (e *Endpoint) DrainDeadline() time.Time {
 	if at := e.drainBy.Load(); at != 0 {
