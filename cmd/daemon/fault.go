@@ -21,15 +21,15 @@ const (
 	faultReset   fault = "reset"   // RST instead of an answer
 	faultGarbage fault = "garbage" // what is not HTTP
 	faultHang    fault = "hang"    // no answer until the fault is over
-	faultCrash   fault = "crash"   // the process ends: at the next request, or after crashAfter without one
+	faultCrash   fault = "crash"   // the process ends, after crashAfter
 )
 
 var faults = []fault{faultNone, faultError, faultReset, faultGarbage, faultHang, faultCrash}
 
-// crashAfter is how long a process that is to crash waits for a request to do it
-// at. A proxy that has put it out of rotation sends none, and whoever starts it
-// again soon after (the storm, half a second at least) must not find it alive.
-const crashAfter = 200 * time.Millisecond
+// crashAfter is when a process that is to crash does so: later than the `docker
+// exec` that has told it so has ended, which would else be killed with it, and
+// earlier than anybody starts it again (the storm, half a second after that).
+const crashAfter = 400 * time.Millisecond
 
 // crashStatus is the exit status of a crash.
 const crashStatus = 2
@@ -82,7 +82,7 @@ func (s *faultState) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // false and has done nothing.
 func (s *faultState) strike(w http.ResponseWriter, r *http.Request) bool {
 	f, changed := s.get()
-	if f == faultNone || r.URL.Path == "/fault" || r.URL.Path == "/healthz" {
+	if f == faultNone || f == faultCrash || r.URL.Path == "/fault" || r.URL.Path == "/healthz" {
 		return false
 	}
 	switch f {
@@ -98,8 +98,6 @@ func (s *faultState) strike(w http.ResponseWriter, r *http.Request) bool {
 			conn.Write([]byte("\x15\x03\x01\x00\x02\x02\x28 this is not HTTP\r\n\r\n" + strings.Repeat("?", 100)))
 			conn.Close()
 		}
-	case faultCrash:
-		s.exit(crashStatus)
 	}
 	return true
 }
