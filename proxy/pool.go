@@ -206,18 +206,28 @@ func (p *pool) enqueue() chan turn {
 	mine := make(chan turn, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch n := len(p.idle); {
-	case p.closed:
+	if p.closed {
 		mine <- turn{drained: true}
-	case n > 0:
-		u := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		u.idle = false
+	} else if u := p.pop(); u != nil {
 		mine <- turn{up: u}
-	default:
+	} else {
 		p.queue = append(p.queue, mine)
 	}
 	return mine
+}
+
+// pop takes the connection that was used last out of the idle ones; nil: there is
+// none. p.mu is held.
+func (p *pool) pop() *upConn {
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	u := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	u.idle = false
+	return u
 }
 
 // leave gives the place up, and what came meanwhile to the next one.
@@ -276,17 +286,12 @@ func (p *pool) tell(t turn) bool {
 func (p *pool) take(look bool) *upConn {
 	for {
 		p.mu.Lock()
-		n := len(p.idle)
-		if n == 0 {
-			p.mu.Unlock()
+		u := p.pop()
+		hup := u != nil && u.hup
+		p.mu.Unlock()
+		if u == nil {
 			return nil
 		}
-		u := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		u.idle = false
-		hup := u.hup
-		p.mu.Unlock()
 		if hup || look && !u.silent() {
 			u.discard()
 			continue
